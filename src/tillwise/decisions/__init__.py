@@ -1,0 +1,1 @@
+"""What do we do, and the record of it: the road itself, policy, receipts, replay."""

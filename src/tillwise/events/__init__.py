@@ -1,0 +1,1 @@
+"""What happened: event types, validation, imports, and the append-only log."""

@@ -1,0 +1,111 @@
+"""A feature is a declaration: what is counted, for whose key, over which window, for which purposes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from tillwise.vocabulary.canonical import Json, digest_of
+from tillwise.vocabulary.purpose import Purpose
+
+MINUTE = 60_000
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+Key = Literal["subject", "device", "card", "ip", "address", "email", "item", "merchant", "shop"]
+Op = Literal["=", "in", "between"]
+
+
+class Agg(StrEnum):
+    """The closed set of aggregates."""
+
+    COUNT = "count"
+    COUNT_NONNULL = "count_nonnull"
+    SUM = "sum"
+    MEAN = "mean"
+    MIN = "min"
+    MAX = "max"
+    DISTINCT = "distinct"
+    LAST = "last"
+    TIME_SINCE = "time_since"
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """One condition on an integer column of the facts; several are joined by AND."""
+
+    column: str
+    op: Op
+    value: int | tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """A value of a key at a point of the log, over typed events in a window.
+
+    `events` names event types; `lines` reads their product lines instead of the events themselves. `of` is the
+    measure or dimension aggregated (None for count and time_since). `window` is in milliseconds, half-open
+    (at − window, at], and at most the retention of the events. Results are int64, or null when nothing was there:
+    count, count_nonnull and distinct give 0, the others null. `mean` is sum / count in one float64 division;
+    `time_since` is milliseconds; `last` is the value of the newest row in (at, seq, line) order whose value is
+    not null.
+    """
+
+    name: str
+    key: Key
+    events: tuple[str, ...]
+    agg: Agg
+    window: int
+    meaning: str
+    of: str | None = None
+    lines: bool = False
+    where: tuple[Where, ...] = ()
+    unit: str = "count"
+    version: int = 1
+    categories: tuple[str, ...] = ("user.behavior",)
+    purposes: frozenset[Purpose] = frozenset()
+
+    def definition(self) -> Json:
+        """Return all that decides the value, for hashing; meaning and categories are documentation."""
+        return {
+            "name": self.name, "key": self.key, "events": sorted(self.events), "agg": self.agg.value,
+            "window": self.window, "of": self.of, "lines": self.lines, "version": self.version,
+            "where": [[w.column, w.op, w.value] for w in self.where],
+            "purposes": sorted(p.value for p in self.purposes),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSet:
+    """The columns of one use case, in order: aggregates, request values, and row expressions over both.
+
+    `request` names numbers the caller's request carries (such as `order_amount`); `rows` maps a further column to an
+    expression in the closed language of features/expression.py. `output` lists the columns the model sees; empty
+    means all.
+    """
+
+    name: str
+    aggregates: tuple[Aggregate, ...]
+    request: tuple[str, ...] = ()
+    rows: tuple[tuple[str, str], ...] = ()
+    output: tuple[str, ...] = ()
+    meanings: dict[str, str] = field(default_factory=dict, hash=False, compare=False)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Return the names of the model's columns, in order."""
+        every = (*(a.name for a in self.aggregates), *self.request, *(name for name, _ in self.rows))
+        return self.output or every
+
+    @property
+    def hash(self) -> str:
+        """Return the content name of the definitions; part of every model and receipt."""
+        return digest_of(
+            {
+                "aggregates": [a.definition() for a in self.aggregates],
+                "request": list(self.request),
+                "rows": [list(row) for row in self.rows],
+                "output": list(self.columns),
+            }
+        )

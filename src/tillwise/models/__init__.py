@@ -1,0 +1,1 @@
+"""What do we think: learners, and models that are data only."""

@@ -1,0 +1,1 @@
+"""May we: purposes, consent and the gate that makes every Permit."""

@@ -1,0 +1,126 @@
+"""Settings of one shop: `tillwise.toml`, read once; secrets lie beside it, readable by their owner only."""
+
+from __future__ import annotations
+
+import os
+import secrets as random
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import field
+
+from tillwise.errors import ConfigurationError
+
+SECRETS_FILE = "secrets.toml"
+SETTINGS_FILE = "tillwise.toml"
+
+
+class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the API listens. `origins` are the web origins that may post behaviour from a browser."""
+
+    host: str = "127.0.0.1"
+    port: int = 8420
+    workers: int = 1
+    origins: tuple[str, ...] = ()
+
+
+class ClockSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The log clock. `offset_ms` is added to real time; a replayed data set starts its clock at its last event."""
+
+    offset_ms: int = 0
+
+
+class ShopSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The shop itself. `place` is the country whose rules apply when a request names none; empty = strictest."""
+
+    name: str = "shop"
+    currency: str = "EUR"
+    place: str = ""
+    notice_url: str = ""
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything a shop may set; what is not here has one value."""
+
+    shop: ShopSettings = field(default_factory=ShopSettings)
+    serve: ServeSettings = field(default_factory=ServeSettings)
+    clock: ClockSettings = field(default_factory=ClockSettings)
+    policy: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Per use case, values that replace the defaults of its policy."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Secrets:
+    """`log` keys every hash of personal text; it never leaves the machine and is never printed."""
+
+    log: bytes
+
+    def __repr__(self) -> str:
+        return "Secrets(…)"
+
+
+@dataclass(frozen=True, slots=True)
+class ShopFolder:
+    """A shop's folder and what lies where in it."""
+
+    path: Path
+
+    @property
+    def database(self) -> Path:
+        """The row store."""
+        return self.path / "tillwise.db"
+
+    @property
+    def models(self) -> Path:
+        """Artifacts, one folder each, named by hash."""
+        return self.path / "models"
+
+    @property
+    def segments(self) -> Path:
+        """Parquet segments exported from the row store."""
+        return self.path / "segments"
+
+    @property
+    def snapshots(self) -> Path:
+        """Item snapshots, one file each, named by hash."""
+        return self.path / "snapshots"
+
+    @property
+    def reports(self) -> Path:
+        """HTML reports of train and evaluate."""
+        return self.path / "reports"
+
+    def settings(self) -> Settings:
+        """Read `tillwise.toml`; raise ConfigurationError naming the key that is wrong."""
+        file = self.path / SETTINGS_FILE
+        try:
+            return msgspec.convert(tomllib.loads(file.read_text("utf-8")), Settings)
+        except FileNotFoundError:
+            raise ConfigurationError(f"{file} is missing: run `tillwise init {self.path}` first") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+            raise ConfigurationError(f"{file}: {error}") from None
+
+    def secrets(self) -> Secrets:
+        """Read the secrets; raise ConfigurationError when the file is missing or others may read it."""
+        file = self.path / SECRETS_FILE
+        try:
+            if file.stat().st_mode & 0o077:
+                raise ConfigurationError(f"{file} can be read by others: run `chmod 600 {file}`")
+            log = bytes.fromhex(tomllib.loads(file.read_text("utf-8"))["log"])
+        except FileNotFoundError:
+            raise ConfigurationError(f"{file} is missing: run `tillwise init {self.path}` first") from None
+        except (tomllib.TOMLDecodeError, KeyError, ValueError):
+            raise ConfigurationError(f"{file} is damaged: restore it from your backup") from None
+        if len(log) < 32:
+            raise ConfigurationError(f"{file}: the log secret is shorter than 32 bytes; restore it from your backup")
+        return Secrets(log=log)
+
+
+def create_secrets(folder: Path) -> None:
+    """Write new random secrets, mode 0600; never overwrite existing ones."""
+    descriptor = os.open(folder / SECRETS_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(f'# Keys every hash of personal text. Back it up; never share it.\nlog = "{random.token_hex(32)}"\n')

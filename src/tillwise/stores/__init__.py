@@ -1,0 +1,1 @@
+"""Row stores, one file per technology; all pass the same contract tests."""

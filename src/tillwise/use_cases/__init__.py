@@ -1,0 +1,1 @@
+"""TODO-use_cases"""

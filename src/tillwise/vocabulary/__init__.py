@@ -1,0 +1,1 @@
+"""The nouns everyone uses: identities, positions, money, clocks, canonical JSON, purposes, and the store port."""
