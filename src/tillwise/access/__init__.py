@@ -1,1 +1,1 @@
-"""TODO-access"""
+"""Who may call: keys, scopes and their expiry."""

@@ -1,1 +1,1 @@
-"""TODO-api"""
+"""The HTTP door: parse, call the app, map errors."""

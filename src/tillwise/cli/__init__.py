@@ -1,1 +1,1 @@
-"""TODO-cli"""
+"""The command-line door: parse, call the app, print."""

@@ -1,1 +1,1 @@
-"""TODO-console"""
+"""The web page: what the shop decided, opened up step by step."""

@@ -1,1 +1,1 @@
-"""TODO-engines"""
+"""Analytic engines over Parquet segments, one file per technology."""

@@ -1,1 +1,1 @@
-"""TODO-explanations"""
+"""Reasons in plain words, from exact contributions."""

@@ -1,1 +1,1 @@
-"""TODO-jobs"""
+"""Work that runs beside the road: training, scoring, exports."""

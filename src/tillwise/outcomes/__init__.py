@@ -1,1 +1,1 @@
-"""TODO-outcomes"""
+"""Was it right: what happened later, and the labels it matures into."""

@@ -1,1 +1,1 @@
-"""TODO-releases"""
+"""Who answers when: model cards, gates, transitions."""

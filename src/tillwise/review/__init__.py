@@ -1,1 +1,1 @@
-"""TODO-review"""
+"""The queue of decisions a person has to look at."""

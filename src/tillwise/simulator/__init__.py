@@ -1,1 +1,1 @@
-"""TODO-simulator"""
+"""Seeded, labelled stand-ins for what a data set lacks."""

@@ -1,1 +1,1 @@
-"""TODO-use_cases"""
+"""One file of declarations per question a shop asks."""

@@ -1,0 +1,1 @@
+"""Files in and out: mapping files, imports, exports."""
