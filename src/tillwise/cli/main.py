@@ -1,0 +1,81 @@
+"""The `tillwise` command. Exit codes: 0 done, 1 refused or failed with one clear line, 2 wrong usage."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from tillwise.errors import TillwiseError
+
+COMMANDS: Final = {
+    "init": "tillwise.cli.init",
+    "import": "tillwise.cli.importing",
+    "train": "tillwise.cli.learn",
+    "evaluate": "tillwise.cli.learn",
+    "score": "tillwise.cli.learn",
+    "serve": "tillwise.cli.serve",
+    "releases": "tillwise.cli.release",
+    "release": "tillwise.cli.release",
+    "rollback": "tillwise.cli.release",
+    "review": "tillwise.cli.review",
+    "consent": "tillwise.cli.consent",
+    "features": "tillwise.cli.features",
+    "keys": "tillwise.cli.keys",
+    "work": "tillwise.cli.work",
+    "replay": "tillwise.cli.replay",
+    "doctor": "tillwise.cli.doctor",
+    "demo": "tillwise.cli.demo",
+}
+"""Command → module; a module is imported only when its command is asked for, so that `serve` starts fast."""
+
+
+class Commands(click.Group):
+    """The table of commands above."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name]), f"{cmd_name}_command")
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="tillwise")
+def cli() -> None:
+    """The machine-learned decisions of an online shop, with permission, reasons and proof on the road."""
+
+
+def shop_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--shop DIR`, which every command has."""
+    return click.option(
+        "--shop",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=Path(),
+        help="The shop's folder (default: the current one).",
+    )(command)
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--json`, and turn tillwise's errors into one clear line and exit code 1."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except TillwiseError as error:
+            raise click.ClickException(str(error)) from error
+
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of tables.")(run)
+
+
+def main() -> None:
+    """Run the command line."""
+    cli()
