@@ -66,10 +66,10 @@ class TerminalProgress:
             self._bars.update(self._task, completed=self._bars.tasks[self._task].total)
         self._task = self._bars.add_task(label, total=total or None)
 
-    def advance(self, n: int = 1) -> None:
-        """Say that `n` more steps are done."""
+    def advance(self, units: int = 1) -> None:
+        """Say that `units` more are done."""
         if self._task is not None:
-            self._bars.advance(self._task, n)
+            self._bars.advance(self._task, units)
 
 
 @contextmanager
