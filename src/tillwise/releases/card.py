@@ -1,0 +1,146 @@
+"""The model card: what a model is, what it learnt from, how good it is beside its baselines, and what to beware of.
+
+After Mitchell et al., Model Cards for Model Reporting (FAT* 2019). A card holds no wall-clock time: the same log and
+seed give the same card; when a model answered is the releases' to say.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from tillwise.errors import ArtifactDamaged
+from tillwise.vocabulary.canonical import canonical
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """A measured number with its 95 % interval (None where there is none) and which way is better."""
+
+    name: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    better: Literal["higher", "lower", "one"] = "higher"
+
+
+class Split(msgspec.Struct, frozen=True):
+    """One part of the data in time, half-open [start, end) in log-clock milliseconds, `positives` of `rows` labels."""
+
+    name: str
+    start: int
+    end: int
+    rows: int
+    subjects: int = 0
+    positives: int = 0
+
+
+class Label(msgspec.Struct, frozen=True):
+    """What was predicted: plain meaning, horizon and how long an outcome needs to become certain, in milliseconds."""
+
+    name: str
+    meaning: str
+    horizon: int
+    maturity: int
+
+
+class LogPosition(msgspec.Struct, frozen=True):
+    """The end of the log the model learnt from."""
+
+    epoch: int
+    at: int
+    seq: int
+
+
+class Contender(msgspec.Struct, frozen=True):
+    """A baseline measured on the same rows; `version` names its artifact if it can be released instead."""
+
+    name: str
+    metrics: tuple[Metric, ...]
+    version: str | None = None
+    kind: str = ""
+
+
+class Warning(msgspec.Struct, frozen=True):  # noqa: A001 - the word people read in a card
+    """Something to beware of, such as `fairness_not_assessed`, in plain words."""
+
+    code: str
+    text: str
+
+
+class Curve(msgspec.Struct, frozen=True):
+    """Points of a plot: `kind` is `calibration`, `gain` or `precision_recall`; `size` is the rows behind each point."""
+
+    kind: str
+    label: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    size: tuple[int, ...] = ()
+
+
+class Bar(msgspec.Struct, frozen=True):
+    """One measured bar of a group of bars, such as recall@20 of "new items"."""
+
+    group: str
+    label: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+class Bars(msgspec.Struct, frozen=True):
+    """A bar chart: recall@k by segment, say."""
+
+    title: str
+    unit: str
+    bars: tuple[Bar, ...]
+
+
+class Importance(msgspec.Struct, frozen=True):
+    """A column's share of the model's mean absolute contributions, 0 to 1, with its meaning in plain words."""
+
+    column: str
+    share: float
+    meaning: str = ""
+
+
+class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything to know about one model version."""
+
+    use_case: str
+    version: str
+    kind: str
+    features: str
+    columns: tuple[str, ...]
+    seed: int
+    label: Label
+    position: LogPosition
+    splits: tuple[Split, ...]
+    primary: str
+    metrics: tuple[Metric, ...]
+    baselines: tuple[Contender, ...] = ()
+    params: dict[str, Any] = {}
+    importances: tuple[Importance, ...] = ()
+    curves: tuple[Curve, ...] = ()
+    bars: tuple[Bars, ...] = ()
+    warnings: tuple[Warning, ...] = ()
+    notes: tuple[str, ...] = ()
+    simulated: bool = False
+
+    def metric(self, name: str) -> Metric | None:
+        """Return the model's metric of that name on the test period."""
+        return next((metric for metric in self.metrics if metric.name == name), None)
+
+    def to_json(self) -> bytes:
+        """Return canonical JSON."""
+        return canonical(self)
+
+
+def read_card(data: bytes) -> ModelCard:
+    """Read a card back; raise ArtifactDamaged when it is no card."""
+    try:
+        return msgspec.json.decode(data, type=ModelCard)
+    except msgspec.MsgspecError as error:
+        raise ArtifactDamaged(f"a model card cannot be read: {error}") from error
