@@ -1,0 +1,62 @@
+"""A key: who calls, what it may do, until when. Its text is shown once and never stored."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from typing import Final
+
+ROLES: Final[dict[str, tuple[str, ...]]] = {
+    "browser": ("ingest:behaviour",),
+    "server": ("ingest",),
+    "decide": ("decide", "outcomes", "read:decisions", "review"),
+    "privacy": ("consent", "privacy"),
+    "admin": ("admin",),
+}
+"""What each role may do. A key may also be made for any narrower set of SCOPES."""
+
+SCOPES: Final = (
+    "admin",
+    "ingest",
+    "ingest:behaviour",
+    "decide",
+    "decide:recommendations",
+    "decide:fraud",
+    "decide:churn",
+    "outcomes",
+    "consent",
+    "privacy",
+    "read:decisions",
+    "review",
+)  # fmt: skip
+"""Every scope. A scope holds all below it (`decide` holds `decide:fraud`); `admin` holds everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key as it is stored. Times are Unix milliseconds of the wall clock."""
+
+    key_id: str
+    role: str
+    scopes: frozenset[str]
+    created: int
+    expires: int
+    last_used: int | None = None
+
+    def allows(self, scope: str) -> bool:
+        """Return True when this key may do what `scope` names; anything not granted is refused."""
+        if scope in self.scopes or "admin" in self.scopes:
+            return True
+        above, _, below = scope.partition(":")
+        return bool(below) and above in self.scopes
+
+
+def new_key_text(role: str) -> str:
+    """Return a new key: `tw_<role>_` and 32 random bytes."""
+    return f"tw_{role}_{secrets.token_urlsafe(32)}"
+
+
+def key_hash(text: str) -> bytes:
+    """Return what is stored of a key. 256 random bits need no slow hash: nobody can try them all."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,145 @@
+"""The table of keys: made, listed, revoked, and found again at every call."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import threading
+import time
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from typing import Final
+
+from tillwise.access.key import ROLES, SCOPES, Key, key_hash, new_key_text
+from tillwise.errors import InvalidInput, NotFound, StoreUnavailable
+from tillwise.vocabulary.clock import Milliseconds, wall_now
+from tillwise.vocabulary.store import Row, Store, Transaction
+
+TABLES: Final = (
+    "CREATE TABLE IF NOT EXISTS keys (key_id TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE, role TEXT NOT NULL,"
+    " scopes TEXT NOT NULL, created INTEGER NOT NULL, expires INTEGER NOT NULL, last_used INTEGER, revoked INTEGER)"
+    " STRICT",
+)
+DAY: Final = 86_400_000
+RECHECK_SECONDS: Final = 1.0
+"""A revoked key stops answering after this long at the latest, in every process."""
+USED_EVERY: Final = 60_000
+"""How old the stored time of last use may be, in milliseconds."""
+
+_COLUMNS = "hash, key_id, role, scopes, created, expires, last_used"
+
+
+def create_key(
+    store: Store, role: str, *, scopes: Collection[str] | None = None, days: int = 365, now: Milliseconds | None = None
+) -> tuple[Key, str]:
+    """Make a key and return it with its text, which cannot be read back later.
+
+    `scopes` narrows what the role may do. Raises InvalidInput for an unknown role or scope, or a life below one day.
+    """
+    if role not in ROLES:
+        raise InvalidInput(f"'{role}' is no role: use one of {', '.join(ROLES)}", field="role")
+    granted = tuple(ROLES[role] if scopes is None else scopes)
+    for scope in granted:
+        if scope not in SCOPES:
+            raise InvalidInput(f"'{scope}' is no scope: use some of {', '.join(SCOPES)}", field="scopes")
+    if not granted or days < 1:
+        raise InvalidInput(
+            "a key needs at least one scope and one day of life", field="scopes" if days >= 1 else "days"
+        )
+    created = wall_now() if now is None else now
+    key = Key(secrets.token_hex(6), role, frozenset(granted), created, created + days * DAY)
+    text = new_key_text(role)
+    row = (key.key_id, key_hash(text), role, " ".join(sorted(granted)), key.created, key.expires)
+    insert = "INSERT INTO keys (key_id, hash, role, scopes, created, expires) VALUES (?, ?, ?, ?, ?, ?)"
+    store.commit(lambda transaction: transaction.run(insert, row)).result()
+    return key, text
+
+
+def create_keys(store: Store) -> dict[str, str]:
+    """Make one key per role for a new shop; return their texts by role."""
+    return {role: create_key(store, role)[1] for role in ROLES}
+
+
+def list_keys(store: Store) -> list[Key]:
+    """Return every key that is not revoked, oldest first, expired ones included."""
+    with store.snapshot() as snapshot:
+        rows = snapshot.all(f"SELECT {_COLUMNS} FROM keys WHERE revoked IS NULL ORDER BY created, key_id")
+    return [_key(row) for row in rows]
+
+
+def revoke_key(store: Store, key_id: str, *, now: Milliseconds | None = None) -> None:
+    """End a key; it stops answering within a second. Raises NotFound when there is no such key in force."""
+    moment = wall_now() if now is None else now
+    sql = "UPDATE keys SET revoked = ? WHERE key_id = ? AND revoked IS NULL"
+    if not store.commit(lambda transaction: transaction.run(sql, (moment, key_id))).result():
+        raise NotFound(f"there is no key '{key_id}' in force: `tillwise keys list` shows them")
+
+
+class Keys:
+    """Finds the key behind a text. Everything not found, expired or revoked is None: default deny.
+
+    The whole table (a handful of rows) is held in memory and read again after RECHECK_SECONDS. While the store cannot
+    be reached the keys read last stay good, so that a checkout still gets its fallback: nobody could have revoked one
+    in that store either.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        wall: Callable[[], Milliseconds] = wall_now,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._wall = wall
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._by_hash: dict[bytes, Key] = {}
+        self._by_id: dict[str, Key] = {}
+        self._used: dict[str, Milliseconds] = {}
+        self._read_at = float("-inf")
+
+    def find(self, text: str) -> Key | None:
+        """Return the key with this text, in force now."""
+        digest = key_hash(text)
+        self._refresh()
+        for known, key in self._by_hash.items():
+            if hmac.compare_digest(known, digest):
+                return self._in_force(key)
+        return None
+
+    def get(self, key_id: str) -> Key | None:
+        """Return a key by its id, in force now; for sessions opened with it."""
+        self._refresh()
+        key = self._by_id.get(key_id)
+        return None if key is None else self._in_force(key)
+
+    def _in_force(self, key: Key) -> Key | None:
+        now = self._wall()
+        if now >= key.expires:
+            return None
+        if now - (self._used.get(key.key_id) or key.last_used or 0) >= USED_EVERY:
+            self._used[key.key_id] = now
+            self._remember_use(key.key_id, now)
+        return key
+
+    def _remember_use(self, key_id: str, now: Milliseconds) -> None:
+        def work(transaction: Transaction) -> None:
+            transaction.run("UPDATE keys SET last_used = ? WHERE key_id = ?", (now, key_id))
+
+        self._store.commit(work)  # nobody waits for it: a lost time of last use harms nobody
+
+    def _refresh(self) -> None:
+        if self._monotonic() - self._read_at < RECHECK_SECONDS:
+            return
+        with self._lock, suppress(StoreUnavailable):
+            with self._store.snapshot() as snapshot:
+                rows = snapshot.all(f"SELECT {_COLUMNS} FROM keys WHERE revoked IS NULL")
+            self._by_hash = {bytes(row[0]): _key(row) for row in rows}
+            self._by_id = {key.key_id: key for key in self._by_hash.values()}
+        self._read_at = self._monotonic()
+
+
+def _key(row: Row) -> Key:
+    _, key_id, role, scopes, created, expires, last_used = row
+    return Key(key_id, role, frozenset(scopes.split()), created, expires, last_used)
