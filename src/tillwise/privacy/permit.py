@@ -41,6 +41,8 @@ class Permit:
     consent_seq: int = 0
     withheld: tuple[Withheld, ...] = ()
     training: bool = False
+    signals: tuple[str, ...] = ()
+    """Signals that came with the request and were weighed, such as `gpc`."""
 
     def __post_init__(self) -> None:
         if self.seal is not _GATE:
