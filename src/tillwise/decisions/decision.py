@@ -94,3 +94,5 @@ class Request:
     features: Json | None = None
     signals: frozenset[str] = frozenset()
     """Signals that came with the request, such as `gpc`."""
+    simulated: bool = False
+    """Asked about simulated people: reads simulated rows only, and its receipt is never mixed with real ones."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import cached_property
+from typing import Any, Protocol, runtime_checkable
 
 from tillwise.decisions.decision import Decision, Degraded, Explain, Request
 from tillwise.features.feature import FeatureSet
 from tillwise.features.row import FeatureRow
 from tillwise.models.score import Score
 from tillwise.privacy.permit import Permit
+from tillwise.vocabulary.canonical import digest_of
 from tillwise.vocabulary.purpose import Purpose
 from tillwise.vocabulary.store import Snapshot
 
@@ -17,11 +19,17 @@ from tillwise.vocabulary.store import Snapshot
 class Steps(Protocol):
     """The four steps between permit and receipt that differ from use case to use case.
 
-    `think` and `act` are pure: the same row, model and policy give the same bytes, which is what replay checks.
+    `think` and `act` are pure: the same row, model and policy give the same bytes, which is what replay checks. They
+    read facts as JSON gives them back: lists, not tuples; text keys. `steps` is a frozen dataclass with a field
+    `policy`, so that replay can put back the policy of a past decision.
     """
 
     def know(self, permit: Permit, request: Request, snapshot: Snapshot) -> FeatureRow:
-        """Read what the permit allows; a refused permit gives a row of the request alone."""
+        """Read what the permit allows; a refused permit gives a row of the request alone.
+
+        `facts` may hold `keys` {key: code or None} and `numbers` {request column: number}: replay from the log reads
+        the features again with them. `candidates` in it is hashed into the receipt.
+        """
         ...
 
     def think(self, row: FeatureRow, model: Any, explain: Explain) -> Score:
@@ -33,16 +41,31 @@ class Steps(Protocol):
         ...
 
     def fallback(self, row: FeatureRow | None, request: Request, why: Degraded) -> Decision:
-        """Answer without a model, without a profile, or without anything: always valid, always honest."""
+        """Answer without a model, without a profile, or without anything: always valid, always honest.
+
+        `row` is None when nothing could be read. The request's body comes without personal text (`question.PERSONAL`).
+        """
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@runtime_checkable
+class Recalling(Protocol):
+    """Steps that read the log again in their own way, for `replay --from-log`."""
+
+    def recall(self, permit: Permit, row: FeatureRow, snapshot: Snapshot) -> FeatureRow:
+        """Return the row of a past decision as the log has it now, at the permit's point."""
+        ...
+
+
+@dataclass(frozen=True)
 class UseCase:
     """One question the shop asks, and everything the road needs to answer it.
 
     `load` turns an artifact into the model handed to `steps.think`. `policy` is a msgspec-encodable frozen dataclass:
     its hash is the policy revision. `significant` use cases need a signed override where a gate has no verdict.
+
+    `unrecorded` is the action when the receipt could not be made durable in time (fraud: `review`), and when even the
+    fallback fails; None keeps the fallback's own. `adverse` actions are explained with what would have changed them.
     """
 
     name: str
@@ -51,3 +74,15 @@ class UseCase:
     steps: Steps
     policy: Any
     significant: bool = False
+    unrecorded: str | None = None
+    adverse: frozenset[str] = frozenset()
+
+    @cached_property
+    def revision(self) -> str:
+        """Return the policy's content name."""
+        return digest_of(self.policy)
+
+    @cached_property
+    def definition(self) -> str:
+        """Return the content name of the feature definitions."""
+        return self.features.hash

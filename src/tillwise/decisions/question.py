@@ -1,0 +1,100 @@
+"""A request on its way: what was asked, by whom, until when, and under which decision id."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from time import perf_counter_ns
+from typing import Any, Final
+
+from tillwise.decisions.decision import Request
+from tillwise.decisions.receipts import Asked
+from tillwise.decisions.use_case import UseCase
+from tillwise.errors import InvalidInput
+from tillwise.settings import Secrets
+from tillwise.vocabulary.canonical import canonical
+from tillwise.vocabulary.identity import DecisionId, new_decision_id
+
+PERSONAL: Final = frozenset(
+    {
+        "ip",
+        "device_id",
+        "email",
+        "email_hash",
+        "card_hash",
+        "bin",
+        "address",
+        "address_hash",
+        "postcode",
+        "phone",
+        "text",
+    }
+)
+"""Fields of a body that name a person or hold what they wrote: never in a receipt, never shown to a fallback."""
+MAX_DEADLINE_MS: Final = 60_000
+_COUNTRY_ALIASES: Final = {"UK": "GB", "EL": "GR"}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One request to one use case. Times are `perf_counter_ns`; `asked` is None when no request id may be taken."""
+
+    use_case: UseCase
+    request: Request
+    asked: Asked | None
+    decision_id: DecisionId
+    started: int
+    deadline: int
+
+    @property
+    def country(self) -> str | None:
+        """Return country, with region where it is known, as the gate reads it: `DE`, `US-CA`."""
+        place = self.request.place
+        if not place.country:
+            return None
+        country = place.country.upper()
+        country = _COUNTRY_ALIASES.get(country, country)
+        region = (place.region or "").upper().removeprefix(f"{country}-")
+        return f"{country}-{region}" if region else country
+
+    @property
+    def bare(self) -> Request:
+        """Return the request without personal text and without anybody's id."""
+        return replace(self.request, body=without_personal(self.request.body), subject=None, anonymous_id=None)
+
+    def spent(self, share: float = 1.0) -> bool:
+        """Return True when this share of the time is over."""
+        return perf_counter_ns() > self.started + share * (self.deadline - self.started)
+
+    def remaining(self) -> float:
+        """Return the seconds left, 0 at least."""
+        return max(0.0, (self.deadline - perf_counter_ns()) / 1e9)
+
+
+def question(use_case: UseCase, request: Request, key_id: str, secrets: Secrets) -> Question:
+    """Start the clock of a request; raise InvalidInput when it cannot be answered at all."""
+    started = perf_counter_ns()
+    if not 1 <= request.deadline_ms <= MAX_DEADLINE_MS:
+        raise InvalidInput(f"deadline_ms lies between 1 and {MAX_DEADLINE_MS}", field="deadline_ms")
+    asked = None
+    if request.request_id is not None and not request.dry_run:
+        asked = Asked(key_id, use_case.name, request.request_id, _hash(request, secrets))
+    return Question(use_case, request, asked, new_decision_id(), started, started + request.deadline_ms * 1_000_000)
+
+
+def _hash(request: Request, secrets: Secrets) -> bytes:
+    """Return a keyed hash of everything that was asked; how long the caller would wait is no part of it."""
+    place = request.place
+    whole = [request.body, request.subject, request.anonymous_id, place.country, place.region, place.postcode,
+             request.explain.value, request.features, request.simulated]  # fmt: skip
+    return hashlib.blake2b(canonical(whole), digest_size=16, key=secrets.log[:64], person=b"question").digest()
+
+
+def without_personal(value: Any) -> Any:
+    """Return JSON without the fields of PERSONAL, at any depth."""
+    if isinstance(value, Mapping):
+        return {key: without_personal(item) for key, item in value.items() if key not in PERSONAL}
+    if isinstance(value, (list, tuple)):
+        return [without_personal(item) for item in value]
+    return value

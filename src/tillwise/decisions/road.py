@@ -1,0 +1,149 @@
+"""The one road: every answer of every use case travels it, and leaves once its receipt is durable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from time import perf_counter_ns
+from typing import Final
+
+from tillwise.decisions.answer import Answer
+from tillwise.decisions.decision import Degraded, Request
+from tillwise.decisions.models import Models
+from tillwise.decisions.pending import Pending
+from tillwise.decisions.question import Question, question
+from tillwise.decisions.receipts import Kept
+from tillwise.decisions.recording import OnReceipt, Recorder
+from tillwise.decisions.use_case import UseCase
+from tillwise.decisions.walk import Draft, Walker, log
+from tillwise.errors import Conflict, InvalidInput, StoreUnavailable
+from tillwise.privacy.gate import Gate
+from tillwise.settings import Secrets
+from tillwise.vocabulary.clock import LogClock, wall_now
+from tillwise.vocabulary.store import Store
+
+PATIENCE_NS: Final = 50_000_000
+"""A store that has not written a receipt after 50 ms counts as unavailable; before that, the deadline was short."""
+_ATTEMPTS: Final = 5
+
+
+class Road:
+    """Answers questions, one at a time. Thread-safe.
+
+    `on_receipt` hooks run in the transaction of each receipt (the review queue is kept there).
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        gate: Gate,
+        models: Models,
+        secrets: Secrets,
+        clock: LogClock,
+        *,
+        on_receipt: Sequence[OnReceipt] = (),
+        wall: Callable[[], int] = wall_now,
+    ) -> None:
+        self._secrets = secrets
+        self._walker = Walker(store, gate, models, secrets, clock, wall)
+        self._recorder = Recorder(store, secrets, on_receipt)
+        self._again = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tillwise-again")
+
+    def decide(self, use_case: UseCase, request: Request, key_id: str) -> Answer:
+        """Answer within the request's deadline.
+
+        Raises InvalidInput and Conflict, which only the caller can mend; whatever else fails on the way gives the use
+        case's fallback, with the reason in `degraded`.
+        """
+        pending = self.begin(use_case, request, key_id)
+        try:
+            return pending.future.result(timeout=pending.remaining())
+        except TimeoutError:
+            pending.expire()
+            return pending.future.result()
+
+    def begin(self, use_case: UseCase, request: Request, key_id: str) -> Pending:
+        """Decide now, and return at once what resolves when the receipt is durable (see Pending)."""
+        trip = _Trip(self, question(use_case, request, key_id, self._secrets))
+        trip.start()
+        return trip.pending
+
+    def close(self) -> None:
+        """Finish what is being decided again."""
+        self._again.shutdown(wait=True)
+
+
+class _Trip:
+    """One question on the road, until its answer is settled."""
+
+    def __init__(self, road: Road, asked: Question) -> None:
+        self._road = road
+        self._question = asked
+        self._draft: Draft | None = None
+        self._commit: Future[Kept | None] | None = None
+        self._handed_over = 0
+        self._attempts = 0
+        self.pending = Pending(asked.remaining, self._expire)
+
+    def start(self) -> None:
+        """Walk the road once and hand the receipt to the store."""
+        self._attempts += 1
+        self._draft = draft = self._road._walker.walk(self._question)
+        if draft.repeat:
+            self.pending.settle(Answer(draft.kept.receipt, recorded=True))
+        elif self._question.request.dry_run:
+            self.pending.settle(Answer(draft.kept.receipt, recorded=False))
+        elif draft.head is None:
+            self._settle_unrecorded(Degraded.STORE_UNAVAILABLE)
+        else:
+            self._handed_over = perf_counter_ns()
+            self._commit = self._road._recorder.record(draft)
+            self._commit.add_done_callback(self._written)
+
+    def _written(self, done: Future[Kept | None]) -> None:
+        if done.cancelled():
+            return
+        error = done.exception()
+        if isinstance(error, (Conflict, InvalidInput)):
+            self.pending.fail(error)
+        elif error is not None:
+            log.error("a receipt was not written", exc_info=error)
+            unavailable = isinstance(error, StoreUnavailable)
+            self._settle_unrecorded(Degraded.STORE_UNAVAILABLE if unavailable else Degraded.INTERNAL)
+        else:
+            self._durable(done.result())
+
+    def _durable(self, kept: Kept | None) -> None:
+        if kept is None:
+            # This runs in the committing thread, which must not wait for a second decision.
+            self._road._again.submit(self._start_again)
+        elif not self.pending.settle(Answer(kept.receipt, recorded=True)) and self._draft is not None:
+            self._road._recorder.withdraw(self._draft)
+
+    def _start_again(self) -> None:
+        if self.pending.future.done():
+            return
+        if self._attempts >= _ATTEMPTS:
+            self._settle_unrecorded(Degraded.INTERNAL)
+            return
+        try:
+            self.start()
+        except (Conflict, InvalidInput) as error:
+            self.pending.fail(error)
+        except Exception:
+            log.exception("a decision could not be taken again")
+            self._settle_unrecorded(Degraded.INTERNAL)
+
+    def _settle_unrecorded(self, why: Degraded) -> None:
+        if not self.pending.future.done():
+            self.pending.settle(self._unrecorded(why))
+
+    def _expire(self) -> Answer:
+        if self._commit is not None:
+            self._commit.cancel()
+        waited = perf_counter_ns() - self._handed_over if self._handed_over else 0
+        return self._unrecorded(Degraded.STORE_UNAVAILABLE if waited > PATIENCE_NS else Degraded.DEADLINE)
+
+    def _unrecorded(self, why: Degraded) -> Answer:
+        assert self._draft is not None  # noqa: S101 `start` has run
+        return Answer(self._road._walker.unrecorded(self._draft, why).kept.receipt, recorded=False)
