@@ -6,10 +6,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from tillwise.errors import ArtifactDamaged, InvalidInput
 from tillwise.models.arrays import array_bytes, read_array
 from tillwise.models.artifact import Artifact
 from tillwise.models.calibration import Calibration, calibrate
-from tillwise.models.model import Design, Matrix, Rows, Vector, checked
+from tillwise.models.model import FAR, Design, Matrix, Rows, Vector, checked, column_names
 
 
 class RateModel:
@@ -27,7 +28,7 @@ class RateModel:
 
     def predict(self, x: Matrix) -> Vector:
         """Return the rate n times."""
-        return np.asarray(1.0 / (1.0 + np.exp(-self.margin(x))))
+        return Calibration().probability(self.margin(x))
 
     def contributions(self, x: Matrix) -> Vector:
         """Return zeros, and the log-odds of the rate as what holds for everyone."""
@@ -38,24 +39,30 @@ class RateModel:
     @classmethod
     def load(cls, artifact: Artifact) -> RateModel:
         """Read the rate."""
-        return cls(float(read_array(artifact, "rate.npy")[0]), tuple(artifact.manifest["columns"]))
+        return cls(float(read_array(artifact, "rate.npy").sum()), column_names(artifact))
 
 
 class RankedColumnModel:
-    """One column, up or down, read as a probability; an unknown value gets the rate of the unknown."""
+    """One column, up or down, read as a probability; an unknown value stands where the average one does.
+
+    `rule` is the column's place, its sign, centre and scale.
+    """
 
     kind: ClassVar[str] = "ranked_column"
 
-    def __init__(self, numbers: Vector, calibration: Calibration, columns: tuple[str, ...]) -> None:
-        self._column = int(numbers[0])
-        self._sign, self._center, self._scale, self._unknown = (float(v) for v in numbers[1:5])
+    def __init__(self, rule: Vector, calibration: Calibration, columns: tuple[str, ...]) -> None:
+        if rule.shape != (4,) or not 0 <= rule[0] < len(columns):
+            raise ArtifactDamaged(f"the rule {rule.tolist()} does not fit {len(columns)} columns; train again")
+        self._column = int(rule[0])
+        self._sign, self._center, self._scale = (float(value) for value in rule[1:])
         self._calibration = calibration
         self.columns = columns
 
     def margin(self, x: Matrix) -> Vector:
         """Return n standardised values of the column, signed so that higher means likelier."""
         values = checked(x, self.columns)[:, self._column].astype(np.float64)
-        return np.where(np.isnan(values), self._unknown, self._sign * (values - self._center) / self._scale)
+        standard = np.clip((values - self._center) / self._scale, -FAR, FAR)
+        return np.where(np.isnan(values), 0.0, self._sign * standard)
 
     def predict(self, x: Matrix) -> Vector:
         """Return n calibrated probabilities."""
@@ -70,28 +77,37 @@ class RankedColumnModel:
 
     @classmethod
     def load(cls, artifact: Artifact) -> RankedColumnModel:
-        """Read the column's place, scale and calibration."""
-        calibration = Calibration(artifact.manifest["calibration"], read_array(artifact, "calibration.npy"))
-        return cls(read_array(artifact, "column.npy"), calibration, tuple(artifact.manifest["columns"]))
+        """Read the rule and its calibration."""
+        calibration = Calibration(artifact.manifest.get("calibration", ""), read_array(artifact, "calibration.npy"))
+        return cls(read_array(artifact, "rule.npy"), calibration, column_names(artifact))
 
 
 def fit_rate(design: Design, train: Rows) -> Artifact:
-    """Return the rate of `train`, half an event added on either side so that it is never 0 or 1."""
+    """Return the rate of `train`, half a row added on either side so that it is never 0 or 1."""
     weight = np.ones(len(train.y)) if train.weight is None else train.weight
     yes, no = float((weight * train.y).sum()) + 0.5, float((weight * (1 - train.y)).sum()) + 0.5
-    return Artifact(design.manifest("rate"), {"rate.npy": array_bytes(np.array([np.log(yes / no)]))})
+    return Artifact(design.manifest(RateModel.kind), {"rate.npy": array_bytes(np.array([np.log(yes / no)]))})
 
 
 def fit_ranked_column(design: Design, train: Rows, column: str, *, rising: bool) -> Artifact:
     """Return the rule "the higher (`rising`) or lower `column`, the likelier", made a probability on `train`."""
+    if column not in design.columns:
+        raise InvalidInput(f"'{column}' is no column of {design.use_case}", field="column")
     place = design.columns.index(column)
-    values = train.x[:, place].astype(np.float64)
+    values = checked(train.x, design.columns)[:, place].astype(np.float64)
     known = values[~np.isnan(values)]
     center = float(known.mean()) if len(known) else 0.0
-    scale = float(known.std()) if len(known) and known.std() > 0 else 1.0
-    numbers = np.array([place, 1.0 if rising else -1.0, center, scale, 0.0])
-    margin = RankedColumnModel(numbers, Calibration(), design.columns).margin(train.x)
-    calibration = calibrate(margin, train.y, seed=design.seed)
-    files = {"column.npy": array_bytes(numbers), "calibration.npy": array_bytes(calibration.numbers)}
-    manifest = design.manifest("ranked_column", column=column, rising=rising, calibration=calibration.kind)
+    spread = float(known.std()) if len(known) else 0.0
+    rule = np.array([place, 1.0 if rising else -1.0, center, spread if spread > 0 else 1.0])
+    margin = RankedColumnModel(rule, Calibration(), design.columns).margin(train.x)
+    calibration = calibrate(margin, train.y, weight=train.weight, seed=design.seed)
+    if calibration.kind == "none":
+        calibration = _around_the_rate(train.y)
+    files = {"rule.npy": array_bytes(rule), "calibration.npy": array_bytes(calibration.numbers)}
+    manifest = design.manifest(RankedColumnModel.kind, column=column, rising=rising, calibration=calibration.kind)
     return Artifact(manifest, files)
+
+
+def _around_the_rate(y: Vector) -> Calibration:
+    """Return a map with slope 1 whose average value gets the rate: too few outcomes to say more."""
+    return Calibration("platt", np.array([1.0, np.log((y.sum() + 0.5) / (len(y) - y.sum() + 0.5))]))

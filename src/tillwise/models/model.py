@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tillwise.errors import InvalidInput
+from tillwise.errors import ArtifactDamaged, InvalidInput
 from tillwise.models.artifact import Artifact
 from tillwise.vocabulary.canonical import Json
 
 Matrix = NDArray[np.float32]
 Vector = NDArray[np.float64]
+
+FAR: Final = 8.0
+"""A standardised value beyond this many deviations counts as this many: one wild row must not decide."""
 
 
 class Model(Protocol):
@@ -90,3 +93,27 @@ def checked(x: Matrix, columns: tuple[str, ...]) -> Matrix:
     if values.ndim != 2 or values.shape[1] != len(columns):
         raise InvalidInput(f"the model reads {len(columns)} columns, got values of shape {values.shape}")
     return values
+
+
+def column_names(artifact: Artifact) -> tuple[str, ...]:
+    """Return the columns a manifest names; raise ArtifactDamaged when it names none."""
+    names = artifact.manifest.get("columns")
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise ArtifactDamaged(f"model {artifact.version}: its manifest names no columns; train again")
+    return tuple(names)
+
+
+def file_of(artifact: Artifact, name: str) -> bytes:
+    """Return a file of an artifact; raise ArtifactDamaged when it has none of that name."""
+    try:
+        return artifact.files[name]
+    except KeyError:
+        raise ArtifactDamaged(f"model {artifact.version}: {name} is missing; restore it or train again") from None
+
+
+def importances(model: Model, x: Matrix, *, rows: int = 2000) -> dict[str, float]:
+    """Return each column's share of the mean absolute contributions over (at most `rows` evenly spaced) rows of x."""
+    step = max(1, len(x) // rows)
+    weight = np.abs(model.contributions(x[::step])[:, :-1]).mean(axis=0) if len(x) else np.zeros(len(model.columns))
+    total = float(weight.sum()) or 1.0
+    return {name: float(value) / total for name, value in zip(model.columns, weight, strict=True)}

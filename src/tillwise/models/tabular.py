@@ -1,24 +1,24 @@
-"""Boosted trees (LightGBM) for a yes-or-no question: deterministic, calibrated, exactly explained, data only.
+"""Boosted trees for a yes-or-no question: deterministic, calibrated, exactly explained, data only.
 
-Ke et al., LightGBM (NeurIPS 2017); contributions are TreeSHAP (Lundberg et al., Nature Machine Intelligence 2020).
+LightGBM (Ke et al., NeurIPS 2017); contributions are TreeSHAP (Lundberg et al., Nature Machine Intelligence 2020).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
-import lightgbm
 import numpy as np
 
-from tillwise.errors import ArtifactDamaged
+from tillwise.errors import InvalidInput
 from tillwise.models.arrays import array_bytes, read_array
 from tillwise.models.artifact import Artifact
 from tillwise.models.calibration import Calibration, calibrate
-from tillwise.models.model import Design, Matrix, Rows, Vector, checked
+from tillwise.models.model import Design, Matrix, Rows, Vector, checked, column_names, file_of
+from tillwise.models.trees import Trees
 from tillwise.vocabulary.canonical import Json
 
-DEFAULTS: Json = {
+DEFAULTS: Final[Json] = {
     "num_leaves": 31,
     "max_depth": 6,
     "learning_rate": 0.05,
@@ -28,8 +28,9 @@ DEFAULTS: Json = {
     "bagging_freq": 1,
     "lambda_l2": 1.0,
 }
-ROUNDS = 300
-PATIENCE = 40
+ROUNDS: Final = 300
+PATIENCE: Final = 40
+"""Rounds without a better validation loss after which fitting stops."""
 
 
 class TabularModel:
@@ -37,14 +38,14 @@ class TabularModel:
 
     kind: ClassVar[str] = "tabular"
 
-    def __init__(self, booster: Any, calibration: Calibration, columns: tuple[str, ...]) -> None:
-        self._booster = booster
+    def __init__(self, trees: Trees, calibration: Calibration, columns: tuple[str, ...]) -> None:
+        self._trees = trees
         self._calibration = calibration
         self.columns = columns
 
     def margin(self, x: Matrix) -> Vector:
         """Return n raw log-odds, before calibration."""
-        return np.asarray(self._booster.predict(checked(x, self.columns), raw_score=True, num_threads=1))
+        return self._trees.margin(checked(x, self.columns))
 
     def predict(self, x: Matrix) -> Vector:
         """Return n calibrated probabilities."""
@@ -52,18 +53,14 @@ class TabularModel:
 
     def contributions(self, x: Matrix) -> Vector:
         """Return n × (f + 1) TreeSHAP values: they sum to the log-odds before calibration."""
-        return np.asarray(self._booster.predict(checked(x, self.columns), pred_contrib=True, num_threads=1))
+        return self._trees.contributions(checked(x, self.columns))
 
     @classmethod
     def load(cls, artifact: Artifact) -> TabularModel:
         """Read trees and calibration."""
-        columns = tuple(artifact.manifest["columns"])
-        try:
-            booster = lightgbm.Booster(model_str=artifact.files["trees.txt"].decode())
-        except (KeyError, UnicodeDecodeError, lightgbm.basic.LightGBMError) as error:
-            raise ArtifactDamaged(f"model {artifact.version}: trees.txt cannot be read; train again") from error
-        calibration = Calibration(artifact.manifest["calibration"], read_array(artifact, "calibration.npy"))
-        return cls(booster, calibration, columns)
+        columns = column_names(artifact)
+        calibration = Calibration(artifact.manifest.get("calibration", ""), read_array(artifact, "calibration.npy"))
+        return cls(Trees(file_of(artifact, "trees.txt"), len(columns)), calibration, columns)
 
 
 def fit_tabular(
@@ -77,25 +74,52 @@ def fit_tabular(
 ) -> Artifact:
     """Fit trees on `train`; stop early and calibrate on `validation`, which comes after it in time.
 
-    `params` replaces DEFAULTS by LightGBM's names; `monotone` maps a column to 1 (never lowers) or −1 (never raises).
+    `params` replaces DEFAULTS by LightGBM's names; `monotone` maps a column to 1 (more never lowers the probability)
+    or −1 (never raises it). Without validation rows all `rounds` are fitted and nothing is calibrated. The same rows
+    and seed give the same bytes, whatever the number of threads. Raises InvalidInput when `train` holds one outcome
+    only: then there is nothing to tell apart.
     """
-    settings = {**DEFAULTS, **(params or {})}
-    settings["monotone_constraints"] = [int((monotone or {}).get(name, 0)) for name in design.columns]
-    fixed = {
+    if len(np.unique(train.y)) < 2:
+        raise InvalidInput("every label is the same: there is nothing to learn yet")
+    settings = {**DEFAULTS, **(params or {}), "rounds": rounds}
+    if monotone:
+        settings["monotone"] = {name: int(sign) for name, sign in sorted(monotone.items())}
+    text = _boost(design, train, validation, settings)
+    margin = Trees(text, len(design.columns)).margin(checked(validation.x, design.columns))
+    calibration = calibrate(margin, validation.y, weight=validation.weight, seed=design.seed)
+    manifest = design.manifest(TabularModel.kind, params=settings, calibration=calibration.kind)
+    return Artifact(manifest, {"trees.txt": text, "calibration.npy": array_bytes(calibration.numbers)})
+
+
+def _boost(design: Design, train: Rows, validation: Rows, settings: Json, *, threads: int = 0) -> bytes:
+    """Return the trees as text, without the parameters LightGBM appends: the manifest says what decided them."""
+    import lightgbm  # noqa: PLC0415 - answering needs only the C interface; the package costs a server its start
+
+    constraints = settings.get("monotone", {})
+    unknown = set(constraints) - set(design.columns)
+    if unknown:
+        raise InvalidInput(f"monotone names '{min(unknown)}', which is no column of {design.use_case}")
+    params = {
+        **{name: value for name, value in settings.items() if name not in ("rounds", "monotone")},
+        "monotone_constraints": [constraints.get(name, 0) for name in design.columns] if constraints else None,
         "objective": "binary", "metric": "binary_logloss", "seed": design.seed, "deterministic": True,
-        "force_row_wise": True, "num_threads": 2, "verbosity": -1,
+        "force_row_wise": True, "num_threads": threads or _threads(len(train.y)), "verbosity": -1,
     }  # fmt: skip
-    data = lightgbm.Dataset(
-        checked(train.x, design.columns), train.y, weight=train.weight, feature_name=list(design.columns),
-        params={**settings, **fixed},
-    )  # fmt: skip
-    held = lightgbm.Dataset(validation.x, validation.y, weight=validation.weight, reference=data)
+    names = [f"column_{place}" for place in range(len(design.columns))]
+    data = lightgbm.Dataset(checked(train.x, design.columns), train.y, weight=train.weight, feature_name=names)
+    held = lightgbm.Dataset(checked(validation.x, design.columns), validation.y, weight=validation.weight)
+    enough = len(validation.y) > 0
     booster = lightgbm.train(
-        {**settings, **fixed}, data, rounds, valid_sets=[held],
-        callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False)],
-    )  # fmt: skip
-    text = booster.model_to_string(num_iteration=booster.best_iteration)
-    margin = np.asarray(lightgbm.Booster(model_str=text).predict(validation.x, raw_score=True))
-    calibration = calibrate(margin, validation.y, seed=design.seed)
-    manifest = design.manifest("tabular", params=settings, calibration=calibration.kind)
-    return Artifact(manifest, {"trees.txt": text.encode(), "calibration.npy": array_bytes(calibration.numbers)})
+        params,
+        data,
+        settings["rounds"],
+        valid_sets=[held.set_reference(data)] if enough else None,
+        callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False)] if enough else None,
+    )
+    text = str(booster.model_to_string(num_iteration=booster.best_iteration if enough else -1))
+    return text[: text.index("\nparameters:")].encode()
+
+
+def _threads(rows: int) -> int:
+    """Return how many threads pay off; the bytes are the same for any number."""
+    return 2 if rows > 20_000 else 1
