@@ -1,0 +1,146 @@
+"""From a declaration to numbers: which integers are read for which key, and how they become the model's columns.
+
+Both paths share this file. A `Slot` is one int64 read by SQL; `assemble` turns slots, request values and row
+expressions into float32 columns, always by the same NumPy steps (int64 → float64 → float32).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tillwise.features.check import check_features, shared_purposes, type_codes
+from tillwise.features.expression import Expression, evaluate, parse
+from tillwise.features.feature import Agg, Aggregate, FeatureSet, Where
+
+Floats = NDArray[np.float64]
+ZERO_WHEN_EMPTY: Final = (Agg.COUNT, Agg.COUNT_NONNULL, Agg.DISTINCT)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One integer over the rows of a key: what, of which column, over which types, conditions and window.
+
+    For `time_since` it is the newest `at`; `mean` has no slot of its own, it is made of two.
+    """
+
+    agg: Agg
+    of: str | None
+    types: tuple[int, ...]
+    where: tuple[Where, ...]
+    window: int
+
+    @property
+    def empty(self) -> float:
+        """Return the value over no rows: 0 for counts, else null."""
+        return 0.0 if self.agg in ZERO_WHEN_EMPTY else np.nan
+
+
+def counting(slot: Slot) -> Slot:
+    """Return the slot that counts the values another one sums: a sum over none of them is null, not 0."""
+    return Slot(Agg.COUNT_NONNULL, slot.of, slot.types, slot.where, slot.window)
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Everything one key is asked; `first` is the place of its first slot among all slots of the plan."""
+
+    key: str
+    slots: tuple[Slot, ...]
+    first: int
+
+    @property
+    def window(self) -> int:
+        """Return the longest window."""
+        return max(slot.window for slot in self.slots)
+
+    @property
+    def types(self) -> tuple[int, ...]:
+        """Return every row type any slot reads."""
+        return tuple(sorted({code for slot in self.slots for code in slot.types}))
+
+
+class Plan:
+    """A checked feature set, ready to be read.
+
+    Raises InvalidDeclaration when the set cannot be computed exactly (see features/check.py).
+    """
+
+    def __init__(self, features: FeatureSet) -> None:
+        check_features(features)
+        self.features = features
+        self.columns = features.columns
+        self.purposes = shared_purposes(features)
+        self.reads = _reads(features.aggregates)
+        self._rows = _parsed_rows(features)
+        places = {(r.key, slot): r.first + i for r in self.reads for i, slot in enumerate(r.slots)}
+        self.size = len(places)
+        self.empty = np.array([slot.empty for r in self.reads for slot in r.slots], dtype=np.float64)
+        wanted = [[places[a.key, slot] for slot in _slots(a)] for a in features.aggregates]
+        self._first = np.array([slots[0] for slots in wanted], dtype=np.intp)
+        self._means = _where_agg(features, Agg.MEAN)
+        self._divisors = np.array([wanted[i][1] for i in self._means], dtype=np.intp)
+        self._since = _where_agg(features, Agg.TIME_SINCE)
+        self._names = tuple(a.name for a in features.aggregates)
+
+    def assemble(self, slots: Floats, at: NDArray[np.int64], request: Floats) -> NDArray[np.float32]:
+        """Return float32 columns [n, columns] from slots [slots, n], the points' `at` [n] and request [request, n].
+
+        NaN stands for null in and out.
+        """
+        n = len(at)
+        values = slots[self._first]
+        if len(self._means):
+            # sum and count are whole numbers below 2**53 or rounded once, here, in both paths
+            divisors = slots[self._divisors]
+            values[self._means] = np.divide(
+                values[self._means], divisors, out=np.full(divisors.shape, np.nan), where=divisors > 0
+            )
+        if len(self._since):
+            values[self._since] = at.astype(np.float64) - values[self._since]
+        known = dict(zip(self._names, values, strict=True))
+        known |= dict(zip(self.features.request, request, strict=True))
+        for name, expression in self._rows:
+            known[name] = evaluate(expression, known, n)
+        if not self.columns:
+            return np.empty((n, 0), dtype=np.float32)
+        with np.errstate(over="ignore"):
+            table = np.stack([known[name] for name in self.columns], axis=1).astype(np.float32)
+        table[~np.isfinite(table)] = np.nan
+        return table
+
+
+def _slots(aggregate: Aggregate) -> tuple[Slot, ...]:
+    types = type_codes(aggregate)
+    of, where, window = aggregate.of, aggregate.where, aggregate.window
+    if aggregate.agg is Agg.MEAN:
+        return Slot(Agg.SUM, of, types, where, window), Slot(Agg.COUNT_NONNULL, of, types, where, window)
+    return (Slot(aggregate.agg, of, types, where, window),)
+
+
+def _reads(aggregates: Sequence[Aggregate]) -> tuple[Read, ...]:
+    keys = tuple(dict.fromkeys(aggregate.key for aggregate in aggregates))
+    reads: list[Read] = []
+    first = 0
+    for key in keys:
+        slots = tuple(dict.fromkeys(slot for a in aggregates if a.key == key for slot in _slots(a)))
+        reads.append(Read(key, slots, first))
+        first += len(slots)
+    return tuple(reads)
+
+
+def _parsed_rows(features: FeatureSet) -> tuple[tuple[str, Expression], ...]:
+    known = [*(a.name for a in features.aggregates), *features.request]
+    parsed: list[tuple[str, Expression]] = []
+    for name, text in features.rows:
+        parsed.append((name, parse(text, known)))
+        known.append(name)
+    return tuple(parsed)
+
+
+def _where_agg(features: FeatureSet, agg: Agg) -> NDArray[np.intp]:
+    return np.array([i for i, a in enumerate(features.aggregates) if a.agg is agg], dtype=np.intp)
