@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
 
 import msgspec
 
@@ -90,8 +89,8 @@ class Answer:
 
     def envelope(self) -> Json:
         """Return the envelope as plain JSON values."""
-        plain: Any = msgspec.to_builtins(_envelope(self.receipt, recorded=self.recorded))
-        return dict(plain)
+        plain: Json = msgspec.json.decode(self.body)
+        return plain
 
 
 def _envelope(receipt: Receipt, *, recorded: bool) -> Envelope:

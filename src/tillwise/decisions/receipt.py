@@ -7,7 +7,6 @@ person wrote. Its bytes are canonical JSON.
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 import msgspec
 
@@ -116,5 +115,5 @@ def decision_bytes(decision: Decision) -> bytes:
 
 def as_json(receipt: Receipt) -> Json:
     """Return the receipt as plain JSON values, for people and doors."""
-    plain: Any = msgspec.to_builtins(receipt)
-    return dict(plain)
+    plain: Json = msgspec.json.decode(encode(receipt))
+    return plain
