@@ -1,0 +1,188 @@
+"""The blend: several item models, each made comparable per request, added up with weights from the validation slice.
+
+The score is the exact sum of its parts, and each part that reads a history can say which past item it came from.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tillwise.features.snapshots import ItemSnapshot
+from tillwise.models.artifact import Artifact
+from tillwise.models.ranking.components import Components, content
+from tillwise.models.ranking.history import Decay, Histories
+from tillwise.models.ranking.parts import Kind, PartSpec, Scores, neighbour_shares, scale
+from tillwise.vocabulary.canonical import Json
+
+DECIMALS = 6
+"""Parts are rounded to this, so that the last bit of a processor's sums never decides what a receipt says."""
+
+
+class Action(NamedTuple):
+    """One thing a person did: item code, how much it says, later moments of the same person, age in days."""
+
+    item: int
+    weight: float
+    step: int
+    days: float
+
+
+class Part(NamedTuple):
+    """A share of an item's score: the part's name, the past item it came from (code; None = no single one), amount."""
+
+    name: str
+    source: int | None
+    amount: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scaled:
+    spec: PartSpec
+    factor: float
+    scores: Scores
+    touched: NDArray[np.int64]
+    profile: Scores
+
+
+class Blended:
+    """Scores of one request over all n items of a snapshot. `total` is float32; `parts` are exact for chosen items."""
+
+    def __init__(self, model: BlendModel, items: ItemSnapshot, scaled: Sequence[_Scaled]) -> None:
+        self._model = model
+        self._items = items
+        self._scaled = scaled
+        self.total: Scores = np.zeros(len(items), dtype=np.float32)
+        for part in scaled:
+            self.total += part.scores
+
+    def parts(self, chosen: NDArray[np.int64], *, sources: bool) -> list[tuple[Part, ...]]:
+        """Return each chosen item's parts that are not 0; with `sources`, split off the strongest past item."""
+        listed: list[list[Part]] = [[] for _ in range(len(chosen))]
+        for part in self._scaled:
+            amounts = part.scores[chosen].tolist()
+            origins = self._origins(part, chosen) if sources else None
+            for row, amount in enumerate(amounts):
+                if not round(amount, DECIMALS):
+                    continue
+                listed[row] += _split(part.spec.name, amount, None if origins is None else origins[row])
+        return [tuple(parts) for parts in listed]
+
+    def _origins(self, part: _Scaled, chosen: NDArray[np.int64]) -> list[tuple[int, float] | None] | None:
+        model = self._model
+        if part.spec.kind not in (Kind.NEIGHBOURS, Kind.FACTORS) or not len(part.touched):
+            return None
+        places = model.places(self._items)[chosen]
+        known = np.flatnonzero(places < len(model.components.codes))
+        if part.spec.kind is Kind.NEIGHBOURS:
+            weights = model.components.weights[part.spec.name]
+            shares = neighbour_shares(weights, part.touched, part.profile, places[known])
+        elif model.components.fold is not None:
+            shares = model.components.fold.shares(part.touched, part.profile, places[known])
+        best = shares.argmax(axis=0)
+        origins: list[tuple[int, float] | None] = [None] * len(chosen)
+        for column, row in enumerate(known.tolist()):
+            source = int(model.components.codes[part.touched[best[column]]])
+            origins[row] = (source, float(shares[best[column], column]) * part.factor)
+        return origins
+
+
+def _split(name: str, amount: float, origin: tuple[int, float] | None) -> list[Part]:
+    whole = round(amount, DECIMALS)
+    if origin is None or origin[1] <= 0:
+        return [Part(name, None, whole)]
+    first = round(origin[1], DECIMALS)
+    rest = round(whole - first, DECIMALS)
+    return [Part(name, origin[0], first)] + ([Part(name, None, rest)] if rest else [])
+
+
+def total_of(parts: Sequence[Part]) -> float:
+    """Return the score: the exactly rounded sum of the parts."""
+    return math.fsum(part.amount for part in parts)
+
+
+class BlendModel:
+    """A released ranking. Holds item parameters only; people are folded in from what they did."""
+
+    kind: ClassVar[str] = "ranking_blend"
+
+    def __init__(self, components: Components, parts: tuple[PartSpec, ...]) -> None:
+        self.components = components
+        self.parts = tuple(part for part in parts if part.weight)
+        self._index = {code: place for place, code in enumerate(components.codes.tolist())}
+        self._aligned: tuple[str, NDArray[np.int64]] = ("", np.empty(0, dtype=np.int64))
+
+    @classmethod
+    def load(cls, artifact: Artifact) -> BlendModel:
+        """Read a blend; raise ArtifactDamaged when its files do not fit together."""
+        parts = tuple(PartSpec.read(part) for part in artifact.manifest["parts"])
+        return cls(Components.load(artifact, parts), parts)
+
+    def artifact(self, manifest: Json) -> Artifact:
+        """Return the blend as an artifact; `manifest` says use case, seed, data window and learning parameters."""
+        parts = [part.describe() for part in self.parts]
+        return Artifact(manifest={**manifest, "kind": self.kind, "parts": parts}, files=self.components.files())
+
+    def places(self, items: ItemSnapshot) -> NDArray[np.int64]:
+        """Return, for each item of the snapshot, its place among the model's items; one past the end when unknown."""
+        name, places = self._aligned
+        if name != items.name:
+            codes = self.components.codes
+            found = np.searchsorted(codes, items.codes)
+            known = (
+                codes[np.minimum(found, len(codes) - 1)] == items.codes if len(codes) else np.zeros(len(items), bool)
+            )
+            places = np.where(known, found, len(codes)).astype(np.int64)
+            self._aligned = (items.name, places)
+        return places
+
+    def score(self, actions: Sequence[Action], items: ItemSnapshot) -> Blended:
+        """Score every item of the snapshot for somebody who did `actions` (none = nobody known)."""
+        places = self.places(items)
+        ours = _indexed(actions, self._index)
+        theirs = _indexed(actions, items.places)
+        again = np.append(self.components.again, np.float32(self.components.again.mean() if len(places) else 0))
+        scaled = []
+        for part in self.parts:
+            history = ours if part.kind in (Kind.NEIGHBOURS, Kind.FACTORS) else theirs
+            touched, profile = _profile(history, part.decay)
+            raw = self._raw(part, touched, profile, items, places, again)
+            factor = part.weight / scale(raw, part.kind)
+            scores = raw * np.float32(factor)
+            if part.kind in (Kind.NEIGHBOURS, Kind.FACTORS):
+                scores = np.append(scores, np.float32(0))[places]
+            scaled.append(_Scaled(part, factor, scores, touched, profile))
+        return Blended(self, items, scaled)
+
+    def _raw(
+        self, part: PartSpec, touched: NDArray[np.int64], profile: Scores, items: ItemSnapshot,
+        places: NDArray[np.int64], again: Scores,
+    ) -> Scores:  # fmt: skip
+        if part.kind is Kind.POPULAR:
+            return items.popular(part.window)
+        if part.kind is Kind.CONTENT:
+            return content((touched, profile), items)
+        if part.kind is Kind.OWN:
+            raw = np.zeros(len(items), dtype=np.float32)
+            raw[touched] = profile * again[places[touched]]
+            return raw
+        return self.components.one(part, touched, profile)
+
+
+def _indexed(actions: Sequence[Action], index: dict[int, int]) -> Histories:
+    known = [(index[a.item], a.weight, a.step, a.days) for a in actions if a.item in index]
+    return Histories.one(known)
+
+
+def _profile(history: Histories, decay: Decay) -> tuple[NDArray[np.int64], Scores]:
+    """Return the distinct items of one person and what each is worth after fading."""
+    touched, place = np.unique(history.items, return_inverse=True)
+    worth = np.bincount(place, weights=history.values(decay), minlength=len(touched)).astype(np.float32)
+    if decay.power != 1.0:
+        worth **= np.float32(decay.power)
+    return touched, worth

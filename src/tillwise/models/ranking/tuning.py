@@ -1,0 +1,107 @@
+"""Weights of the blend, chosen on the validation slice only and always the same for the same seed.
+
+People's best items of every part are pooled, so that a trial costs one small matrix product. The pool decides weights
+only; every number that is reported comes from a full sort over all items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tillwise.models.ranking.metrics import top
+
+Weights = NDArray[np.float64]
+_STEPS = (0.0, 0.5, 0.8, 1.25, 2.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pool:
+    """Candidates of P people: `values` P × C × parts (scaled scores), `gains` P × C (1 = wanted, −1 = padding)."""
+
+    values: NDArray[np.float32]
+    gains: NDArray[np.int8]
+    wanted: NDArray[np.int64]
+
+    def ndcg(self, weights: Weights, k: int) -> float:
+        """Return mean NDCG@k over people for these weights; equal scores count in the order of the pool."""
+        scores = self.values @ weights.astype(np.float32)
+        scores[self.gains < 0] = -np.inf
+        best = top(scores, k)
+        found = np.take_along_axis(self.gains, best, axis=1) > 0
+        discount = 1.0 / np.log2(np.arange(2, best.shape[1] + 2))
+        ideal = np.concatenate([[0.0], np.cumsum(1.0 / np.log2(np.arange(2, k + 2)))])
+        return float(np.mean((found * discount).sum(axis=1) / ideal[np.minimum(self.wanted, k)]))
+
+
+def pool_of(
+    parts: Sequence[NDArray[np.float32]], wanted: Sequence[frozenset[int]], hidden: NDArray[np.bool_] | None, depth: int
+) -> Pool:
+    """Return the union of each part's `depth` best items per person, and the wanted ones.
+
+    `parts` are people × items, already scaled; `hidden` marks items that may not be listed (already seen).
+    """
+    people = len(wanted)
+    shown = [part if hidden is None else np.where(hidden, np.float32(-np.inf), part) for part in parts]
+    picked = np.concatenate([top(part, depth) for part in shown], axis=1)
+    rows = [np.unique(np.concatenate([picked[row], np.fromiter(wanted[row], dtype=np.int64)])) for row in range(people)]
+    width = max((len(row) for row in rows), default=1)
+    values = np.zeros((people, width, len(parts)), dtype=np.float32)
+    gains = np.full((people, width), -1, dtype=np.int8)
+    for person, row in enumerate(rows):
+        visible = row if hidden is None else row[~hidden[person, row]]
+        gains[person, : len(visible)] = np.isin(visible, list(wanted[person]))
+        for place, part in enumerate(parts):
+            values[person, : len(visible), place] = part[person, visible]
+    return Pool(values, gains, np.array([len(want) for want in wanted], dtype=np.int64))
+
+
+def joined(pools: Sequence[Pool]) -> Pool:
+    """Return one pool of all people."""
+    width = max(pool.gains.shape[1] for pool in pools)
+    return Pool(
+        np.concatenate([_wider(pool.values, width, 0) for pool in pools]),
+        np.concatenate([_wider(pool.gains, width, -1) for pool in pools]),
+        np.concatenate([pool.wanted for pool in pools]),
+    )
+
+
+def _wider(array: NDArray[np.generic], width: int, filler: int) -> NDArray[np.generic]:
+    missing = [(0, 0), (0, width - array.shape[1]), *[(0, 0)] * (array.ndim - 2)]
+    return np.pad(array, missing, constant_values=filler)
+
+
+def choose_weights(pool: Pool, k: int, seed: int, *, draws: int = 60, rounds: int = 6) -> tuple[Weights, float]:
+    """Return the weights (they sum to 1) with the best NDCG@k, and that NDCG.
+
+    Starts: each part alone, all alike, and `draws` points drawn evenly from the simplex; the best three are improved
+    one weight at a time until nothing helps, `rounds` times at most.
+    """
+    parts = pool.values.shape[2]
+    generator = np.random.default_rng(seed)
+    starts = [*np.eye(parts), np.full(parts, 1.0 / parts), *generator.dirichlet(np.ones(parts), draws)]
+    ranked = sorted(((pool.ndcg(start, k), -place) for place, start in enumerate(starts)), reverse=True)
+    climbed = [_climb(pool, starts[-place], value, k, rounds) for value, place in ranked[:3]]
+    weights, value = max(climbed, key=lambda pair: pair[1])
+    return np.round(weights, 4), value
+
+
+def _climb(pool: Pool, weights: Weights, value: float, k: int, rounds: int) -> tuple[Weights, float]:
+    for _ in range(rounds):
+        before = value
+        for part in range(len(weights)):
+            for step in (*_STEPS, None):
+                trial = weights.copy()
+                trial[part] = weights[part] * step if step is not None else max(weights[part], 0.05) + 0.1
+                if not trial.sum():
+                    continue
+                trial /= trial.sum()
+                reached = pool.ndcg(trial, k)
+                if reached > value:
+                    weights, value = trial, reached
+        if value - before < 1e-5:
+            break
+    return weights, value
