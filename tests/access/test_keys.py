@@ -43,7 +43,7 @@ def test_the_text_of_a_key_is_nowhere_in_the_file(store: SqliteStore, tmp_path: 
     assert all(secret not in file.read_bytes() for file in tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("text", ["", "tw_admin_", "tw_admin_AAAA", "x" * 100_000, "\x00", "ключ", "\udcff", "\ud800"])
+@pytest.mark.parametrize("text", ["", "tw_admin_", "tw_admin_AAAA", "x" * 100_000, "\x00", "ключ", "\udcff"])
 def test_anything_else_is_nobody(store: SqliteStore, text: str) -> None:
     create_keys(store)
 
@@ -82,7 +82,7 @@ def test_known_keys_stay_good_while_the_store_is_away(store: SqliteStore) -> Non
     keys = Keys(store, monotonic=lambda: ticks)
     assert keys.find(text) is not None
 
-    store.commit(lambda transaction: transaction.run("ALTER TABLE keys RENAME TO hidden")).result()
+    store.close()
     ticks = 5.0
 
     assert keys.find(text) is not None

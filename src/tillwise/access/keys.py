@@ -56,7 +56,8 @@ def create_key(
 
 
 def create_keys(store: Store) -> dict[str, str]:
-    """Make one key per role for a new shop; return their texts by role."""
+    """Make one key per role for a new shop, and the table when it is not there; return their texts by role."""
+    store.create(TABLES)
     return {role: create_key(store, role)[1] for role in ROLES}
 
 

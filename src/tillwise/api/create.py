@@ -1,0 +1,29 @@
+"""Puts the door together: every route of a built shop, in one table."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from tillwise.access.keys import TABLES, Keys
+from tillwise.api.deciding import decision_routes
+from tillwise.api.door import Door
+from tillwise.api.entry import Admission
+from tillwise.api.health import health_routes
+from tillwise.api.metrics import Metrics
+from tillwise.api.openapi import describe, openapi_route
+from tillwise.api.shop import Shop
+from tillwise.api.tracking import tracking_routes
+
+
+def create_api(shop: Shop) -> Door:
+    """Return the ASGI application of a shop. Raises ConfigurationError when a route has no declared scope."""
+    shop.store.create(TABLES)
+    figures = Metrics()
+    routes = (
+        *tracking_routes(shop),
+        *decision_routes(shop, figures),
+        *health_routes(shop, figures),
+    )
+    described = describe(routes, version("tillwise"))
+    admission = Admission(Keys(shop.store), shop.settings.serve.origins)
+    return Door((*routes, openapi_route(described)), admission, figures, on_stop=shop.close)

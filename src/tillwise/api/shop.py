@@ -1,0 +1,79 @@
+"""What the door needs of a shop. `tillwise.app` builds the real one; the tests build a small one by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from typing import Protocol
+
+from tillwise.decisions.decision import Request
+from tillwise.decisions.pending import Pending
+from tillwise.decisions.use_case import UseCase
+from tillwise.events.event import Intake
+from tillwise.events.log import Appended
+from tillwise.settings import Secrets, Settings
+from tillwise.vocabulary.clock import LogClock
+from tillwise.vocabulary.store import Store
+
+
+class Log(Protocol):
+    """Where events go."""
+
+    def append(self, read: Sequence[Intake]) -> Future[Appended]:
+        """Append what was read; resolve once it is on disk, or to StoreUnavailable."""
+        ...
+
+
+class Road(Protocol):
+    """Where questions go."""
+
+    def begin(self, use_case: UseCase, request: Request, key_id: str) -> Pending:
+        """Decide now; what it returns resolves once the receipt is durable. Raises InvalidInput and Conflict."""
+        ...
+
+
+class Shop(Protocol):
+    """A built shop."""
+
+    @property
+    def settings(self) -> Settings:
+        """Its settings."""
+        ...
+
+    @property
+    def secrets(self) -> Secrets:
+        """Its secrets; the console signs its sessions with a key derived from them."""
+        ...
+
+    @property
+    def store(self) -> Store:
+        """Its row store."""
+        ...
+
+    @property
+    def clock(self) -> LogClock:
+        """The clock that dates what happens."""
+        ...
+
+    @property
+    def log(self) -> Log:
+        """Its event log."""
+        ...
+
+    @property
+    def road(self) -> Road:
+        """The road of its decisions."""
+        ...
+
+    @property
+    def use_cases(self) -> Mapping[str, UseCase]:
+        """Its use cases by name."""
+        ...
+
+    def problems(self) -> Sequence[str]:
+        """Say why it is not ready to answer; nothing means ready."""
+        ...
+
+    def close(self) -> None:
+        """Finish the queued work."""
+        ...
