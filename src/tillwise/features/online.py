@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tillwise.errors import NotPermitted
 from tillwise.features.check import is_hot
@@ -26,6 +28,7 @@ class OnlineFeatures:
     def __init__(self, features: FeatureSet, *, tiled: bool = True) -> None:
         self.plan = Plan(features)
         self.columns = self.plan.columns
+        self._empty: list[float | int | None] = self.plan.empty.tolist()
         self._reads: list[RawRead | TiledRead] = [
             TiledRead(read) if tiled and is_hot(read.key) else RawRead(read) for read in self.plan.reads
         ]
@@ -48,7 +51,7 @@ class OnlineFeatures:
         """
         self._check(permit, keys)
         plan, point = self.plan, permit.point
-        slots = plan.empty.copy()
+        slots = self._empty.copy()
         bound: Bound = {
             "at": point.at, "mark": point.mark, "epoch": point.epoch, "mask": permit.mask,
             "simulated": int(simulated), "order_ref": NO_ORDER if exclude_order is None else exclude_order,
@@ -59,13 +62,13 @@ class OnlineFeatures:
                 continue
             bound["key"] = key
             first = reading.read.first
-            for place, value in enumerate(reading.values(snapshot, bound), first):
-                if value is not None:
-                    slots[place] = value
-        wanted = [request.get(name) for name in plan.features.request]
-        given = np.array([np.nan if v is None else v for v in wanted], dtype=np.float64)
-        table = plan.assemble(slots[:, None], np.array([point.at], dtype=np.int64), given[:, None])
-        return tuple(None if value != value else value for value in table[0].tolist())  # noqa: PLR0124
+            slots[first : first + len(reading.read.slots)] = reading.values(snapshot, bound)
+        table = plan.assemble(
+            _column(slots)[:, None],
+            np.array([point.at]),
+            _column([request.get(name) for name in plan.features.request])[:, None],
+        )
+        return tuple([None if value != value else value for value in table[0].tolist()])  # noqa: PLR0124
 
     def _check(self, permit: Permit, keys: Mapping[str, int | None]) -> None:
         name = self.plan.features.name
@@ -76,3 +79,10 @@ class OnlineFeatures:
         subject = keys.get("subject")
         if subject is not None and subject not in (permit.subject, permit.anonymous):
             raise NotPermitted(f"the permit is for another person than the features of '{name}' were asked for")
+
+
+def _column(values: Sequence[float | int | None]) -> NDArray[np.float64]:
+    return np.array([_NAN if value is None else value for value in values], dtype=np.float64)
+
+
+_NAN: Final = float("nan")

@@ -76,41 +76,39 @@ class Plan:
         self.columns = features.columns
         self.purposes = shared_purposes(features)
         self.reads = _reads(features.aggregates)
-        self._rows = _parsed_rows(features)
         places = {(r.key, slot): r.first + i for r in self.reads for i, slot in enumerate(r.slots)}
-        self.size = len(places)
         self.empty = np.array([slot.empty for r in self.reads for slot in r.slots], dtype=np.float64)
         wanted = [[places[a.key, slot] for slot in _slots(a)] for a in features.aggregates]
         self._first = np.array([slots[0] for slots in wanted], dtype=np.intp)
         self._means = _where_agg(features, Agg.MEAN)
         self._divisors = np.array([wanted[i][1] for i in self._means], dtype=np.intp)
         self._since = _where_agg(features, Agg.TIME_SINCE)
-        self._names = tuple(a.name for a in features.aggregates)
+        self._names = (*(a.name for a in features.aggregates), *features.request, *(name for name, _ in features.rows))
+        self._rows = _parsed_rows(features)
+        self._output = np.array([self._names.index(name) for name in self.columns], dtype=np.intp)
 
     def assemble(self, slots: Floats, at: NDArray[np.int64], request: Floats) -> NDArray[np.float32]:
         """Return float32 columns [n, columns] from slots [slots, n], the points' `at` [n] and request [request, n].
 
         NaN stands for null in and out.
         """
-        n = len(at)
-        values = slots[self._first]
-        if len(self._means):
-            # sum and count are whole numbers below 2**53 or rounded once, here, in both paths
-            divisors = slots[self._divisors]
-            values[self._means] = np.divide(
-                values[self._means], divisors, out=np.full(divisors.shape, np.nan), where=divisors > 0
-            )
-        if len(self._since):
-            values[self._since] = at.astype(np.float64) - values[self._since]
-        known = dict(zip(self._names, values, strict=True))
-        known |= dict(zip(self.features.request, request, strict=True))
-        for name, expression in self._rows:
-            known[name] = evaluate(expression, known, n)
-        if not self.columns:
-            return np.empty((n, 0), dtype=np.float32)
-        with np.errstate(over="ignore"):
-            table = np.stack([known[name] for name in self.columns], axis=1).astype(np.float32)
-        table[~np.isfinite(table)] = np.nan
+        given = len(self._first) + len(request)
+        known = np.empty((len(self._names), len(at)))
+        with np.errstate(all="ignore"):
+            values = slots[self._first]
+            if len(self._means):
+                # no values: the sum is null already, so 0 in the divisor changes nothing
+                values[self._means] /= slots[self._divisors]
+            if len(self._since):
+                values[self._since] = at - values[self._since]
+            known[: len(values)] = values
+            known[len(values) : given] = request
+            if self._rows:
+                columns = dict(zip(self._names, known, strict=True))
+                for place, expression in enumerate(self._rows, given):
+                    known[place] = evaluate(expression, columns, len(at))
+            table = known[self._output].T.astype(np.float32, order="C")
+            table[~np.isfinite(table)] = np.nan
         return table
 
 
@@ -133,11 +131,11 @@ def _reads(aggregates: Sequence[Aggregate]) -> tuple[Read, ...]:
     return tuple(reads)
 
 
-def _parsed_rows(features: FeatureSet) -> tuple[tuple[str, Expression], ...]:
+def _parsed_rows(features: FeatureSet) -> tuple[Expression, ...]:
     known = [*(a.name for a in features.aggregates), *features.request]
-    parsed: list[tuple[str, Expression]] = []
+    parsed: list[Expression] = []
     for name, text in features.rows:
-        parsed.append((name, parse(text, known)))
+        parsed.append(parse(text, known))
         known.append(name)
     return tuple(parsed)
 

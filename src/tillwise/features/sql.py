@@ -76,9 +76,15 @@ def visible_sql(row: str, value: Callable[[str], str]) -> str:
     """
     return (
         f"{row}.at <= {value('at')} AND ({row}.at < {value('at')} OR 2 * {row}.seq < {value('mark')})"
-        f" AND {row}.epoch <= {value('epoch')} AND ({row}.purposes & {value('mask')}) = {value('mask')}"
+        f" AND {readable_sql(row, value)} AND ({row}.order_ref IS NULL OR {row}.order_ref <> {value('order_ref')})"
+    )
+
+
+def readable_sql(row: str, value: Callable[[str], str]) -> str:
+    """Return the condition that a row, wherever it stands, is published, permitted and of the same world."""
+    return (
+        f"{row}.epoch <= {value('epoch')} AND ({row}.purposes & {value('mask')}) = {value('mask')}"
         f" AND {row}.simulated = {value('simulated')}"
-        f" AND ({row}.order_ref IS NULL OR {row}.order_ref <> {value('order_ref')})"
     )
 
 

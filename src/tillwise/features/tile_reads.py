@@ -15,7 +15,7 @@ from tillwise.errors import ConfigurationError
 from tillwise.features.feature import DAY, HOUR, Agg
 from tillwise.features.plan import Read, Slot, counting
 from tillwise.features.raw import NO_ORDER, Bound, RawRead
-from tillwise.features.sql import aggregate_sql, from_name, types_sql, visible_sql
+from tillwise.features.sql import aggregate_sql, from_name, readable_sql, types_sql, visible_sql
 from tillwise.features.tiles import ADDITIVE, DAYS, HOURS, Accumulator
 from tillwise.vocabulary.store import Snapshot
 
@@ -125,15 +125,17 @@ def _tile_sum(key: str, part: Slot, value: Value) -> str:
     return " + ".join(
         f"(SELECT COALESCE(SUM(t.{_TILE_COLUMN[part.agg]}), 0) FROM tiles t WHERE t.acc = {accumulator}"
         f" AND t.k = {value('key')} AND t.level = {level} AND t.bucket >= {value(start)} AND t.bucket < {value(end)}"
-        f" AND t.simulated = {value('simulated')} AND (t.purposes & {value('mask')}) = {value('mask')}"
-        f" AND t.epoch <= {value('epoch')})"
+        f" AND {readable_sql('t', value)})"
         for level, start, end in spans
     )
 
 
 def _tail(key: str, parts: tuple[Slot, ...], value: Value) -> str:
     columns = ", ".join(f"COALESCE({aggregate_sql(part, 'e', None, 'sqlite')}, 0)" for part in parts)
-    return f"SELECT {columns} FROM by_{key} e WHERE {_rows(key, 'tail', value)} AND {_types(parts)}"
+    return (
+        f"SELECT {columns} FROM by_{key} e WHERE e.{key} = {value('key')} AND e.at > {value('tail')}"
+        f" AND {visible_sql('e', value)} AND {_types(parts)}"
+    )
 
 
 def _lower_end(key: str, parts: tuple[Slot, ...], window: int, value: Value) -> str:
@@ -142,8 +144,10 @@ def _lower_end(key: str, parts: tuple[Slot, ...], window: int, value: Value) -> 
         f"COALESCE({aggregate_sql(part, 'e', None, 'sqlite')}, 0)" if part in own else "0" for part in parts
     )
     return (
-        f"SELECT {columns} FROM by_{key} e WHERE {_rows(key, from_name(window), value)}"
-        f" AND e.at < {value(f'start_{window}')} AND {_types(own)}"
+        # one upper bound only, or the index may be read up to the point instead of to the first whole hour
+        f"SELECT {columns} FROM by_{key} e WHERE e.{key} = {value('key')} AND e.at > {value(from_name(window))}"
+        f" AND e.at < {value(f'start_{window}')} AND {readable_sql('e', value)}"
+        f" AND (e.order_ref IS NULL OR e.order_ref <> {value('order_ref')}) AND {_types(own)}"
     )
 
 
@@ -157,13 +161,8 @@ def _own_rows(key: str, parts: tuple[Slot, ...], value: Value) -> str:
         f"SELECT {', '.join(columns)} FROM facts f JOIN by_{key} e"
         f" ON e.{key} = f.{key} AND e.at = f.at AND e.seq = f.seq AND e.line = f.line"
         f" WHERE f.order_ref = {value('order_ref')} AND f.{key} = {value('key')} AND e.at <= {value('tail')}"
-        f" AND e.epoch <= {value('epoch')} AND (e.purposes & {value('mask')}) = {value('mask')}"
-        f" AND e.simulated = {value('simulated')}"
+        f" AND {readable_sql('e', value)}"
     )
-
-
-def _rows(key: str, after: str, value: Value) -> str:
-    return f"e.{key} = {value('key')} AND e.at > {value(after)} AND {visible_sql('e', value)}"
 
 
 def _types(parts: tuple[Slot, ...]) -> str:
