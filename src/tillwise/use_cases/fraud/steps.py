@@ -1,0 +1,175 @@
+"""Fraud: may this order go through? Rules and a calibrated score give approve, challenge, review or decline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from tillwise.decisions.decision import Decision, Degraded, Explain, Reason, Request
+from tillwise.decisions.use_case import UseCase
+from tillwise.errors import ConfigurationError
+from tillwise.events.keys import order_code, person_code
+from tillwise.features.feature import HOUR
+from tillwise.features.online import OnlineFeatures
+from tillwise.features.row import FeatureRow
+from tillwise.models.score import Contribution, Score
+from tillwise.privacy.permit import Permit
+from tillwise.settings import Secrets
+from tillwise.use_cases.fraud.features import FEATURES, REQUEST
+from tillwise.use_cases.fraud.learning import FraudLearner
+from tillwise.use_cases.fraud.policy import APPROVE, DECLINE, REVIEW, FraudPolicy, stricter
+from tillwise.use_cases.fraud.reasons import score_reasons
+from tillwise.use_cases.fraud.rules import Spoken, apply
+from tillwise.vocabulary.canonical import Json
+from tillwise.vocabulary.purpose import Purpose
+from tillwise.vocabulary.store import Snapshot
+
+NAME: Final = "fraud"
+_ONLINE: Final = OnlineFeatures(FEATURES)
+_FAILURES: Final = frozenset({Degraded.STORE_UNAVAILABLE, Degraded.INTERNAL, Degraded.DEADLINE})
+_PLACES: Final[Mapping[str, tuple[str, ...]]] = {
+    "device": ("device_id",), "card": ("payment", "card_hash"), "ip": ("ip",),
+    "address": ("shipping", "address_hash"), "email": ("email_hash",),
+}  # fmt: skip
+"""Where a request's body holds each person-like key."""
+
+
+def order_numbers(body: Json, at: int) -> dict[str, float | None]:
+    """Return the request columns of a parsed body at a log-clock time: exactly what training reads from the event."""
+    amount = _inside(body, ("order", "amount"))
+    billing, shipping = _inside(body, ("billing", "country")), _inside(body, ("shipping", "country"))
+    known = billing is not None and shipping is not None
+    return {
+        "order_amount": None if amount is None else float(amount),
+        "country_mismatch": float(billing != shipping) if known else None,
+        "hour": float(at // HOUR % 24),
+        **{f"has_{key}": float(bool(_inside(body, place))) for key, place in _PLACES.items()},
+    }
+
+
+def _inside(body: Json, path: tuple[str, ...]) -> Any:
+    value: Any = body
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class FraudSteps:
+    """Know, think, act for one order. Without `secrets` no person-like key can be looked up, and none is."""
+
+    policy: FraudPolicy = field(default_factory=FraudPolicy)
+    secrets: Secrets | None = None
+
+    def know(self, permit: Permit, request: Request, snapshot: Snapshot) -> FeatureRow:
+        """Read velocity, sharing and history of the order's keys, and how full the review queue is."""
+        numbers = order_numbers(request.body, permit.point.at)
+        facts: Json = {"numbers": numbers, "open_reviews": _open_reviews(snapshot, permit.point.at, self.policy)}
+        if not permit.granted:
+            known = {**dict.fromkeys(FEATURES.columns), **{name: numbers[name] for name in REQUEST}}
+            return FeatureRow(permit, FEATURES.hash, FEATURES.columns, tuple(known.values()), facts)
+        keys = self._keys(permit, request.body)
+        order_id = _inside(request.body, ("order", "id"))
+        own = order_code(self.secrets, order_id) if self.secrets is not None and order_id else None
+        values = _ONLINE.read(snapshot, permit, keys, numbers, exclude_order=own, simulated=request.simulated)
+        return FeatureRow(permit, FEATURES.hash, FEATURES.columns, values, {**facts, "keys": keys})
+
+    def think(self, row: FeatureRow, model: Any, explain: Explain) -> Score:
+        """Return the calibrated probability of a chargeback, with exact contributions unless none are wanted."""
+        x = np.array([row.values], dtype=np.float32)
+        contributions: tuple[Contribution, ...] = ()
+        if explain is not Explain.NONE:
+            weights = model.contributions(x)[0, :-1].tolist()
+            parts = zip(row.columns, row.values, weights, strict=True)
+            contributions = tuple(Contribution(*part) for part in parts)
+        return Score(row, None, float(model.predict(x)[0]), contributions=contributions)
+
+    def act(self, score: Score, seed: int, explain: Explain) -> Decision:
+        """Take the cheapest action the rules allow; let a few declined orders pass by lot, and say with what chance."""
+        values = _values(score.row)
+        spoken = apply(values, self.policy.limits)
+        amount, probability = values.get("order_amount") or 0.0, score.value or 0.0
+        cheapest = self.policy.choose(probability, amount, int(score.row.facts.get("open_reviews", 0)))
+        action, rules = stricter(cheapest, spoken.action), list(spoken.codes)
+        result: Json | None = None
+        if action == DECLINE:
+            chance = self._pass_chance(spoken, amount)
+            passed = chance > 0 and seed / 2**63 < chance
+            action = APPROVE if passed else DECLINE
+            rules += ["random_pass"] if passed else []
+            result = {"propensity": chance if passed else 1.0 - chance, "random_pass": passed}
+        reasons = (*spoken.reasons, *score_reasons(score, explain)) or (_score_alone(probability, action),)
+        return Decision(action, reasons, score=probability, result=result, rules=tuple(rules))
+
+    def fallback(self, row: FeatureRow | None, request: Request, why: Degraded) -> Decision:
+        """Let the declared rules answer.
+
+        Without a profile they see the order alone and go up to `review`. After a failure nothing above
+        `fail_open_amount` is approved; where only a model is missing, the rules decide.
+        """
+        profiled = row is not None and row.permit.granted
+        values = _values(row) if row is not None else dict(order_numbers(request.body, 0))
+        spoken = apply(values, self.policy.limits, request_only=not profiled)
+        action, reasons, rules = spoken.action, list(spoken.reasons), list(spoken.codes)
+        if why in _FAILURES and (values.get("order_amount") or 0.0) > self.policy.fail_open_amount:
+            action = stricter(action, REVIEW)
+            reasons.append(Reason("failure", "Part of the check failed, so a person should look", 1.0))
+            rules.append("fail_closed")
+        if not profiled and action == DECLINE:
+            action = REVIEW
+        if not reasons:
+            reasons.append(Reason("rules_only", "No declared rule speaks against this order", 1.0))
+        return Decision(action, tuple(reasons), rules=tuple(rules), degraded=why)
+
+    def _keys(self, permit: Permit, body: Json) -> dict[str, int | None]:
+        keys: dict[str, int | None] = {"subject": permit.subject if permit.subject is not None else permit.anonymous}
+        for key, place in _PLACES.items():
+            text = _inside(body, place)
+            keys[key] = person_code(self.secrets, key, str(text)) if text and self.secrets is not None else None
+        return keys
+
+    def _pass_chance(self, spoken: Spoken, amount: float) -> float:
+        """Return the chance that an order the score declines is let through: none when a rule declines it."""
+        if spoken.action == DECLINE or amount > self.policy.random_pass_amount:
+            return 0.0
+        return self.policy.random_pass_share
+
+
+def _values(row: FeatureRow) -> dict[str, float | None]:
+    return dict(zip(row.columns, row.values, strict=True))
+
+
+def _score_alone(probability: float, action: str) -> Reason:
+    return Reason("score", f"With a fraud risk of {probability:.1%}, to {action} costs the shop least", 1.0)
+
+
+def _open_reviews(snapshot: Snapshot, at: int, policy: FraudPolicy) -> int:
+    return 0
+
+
+def fraud(secrets: Secrets | None = None, policy: Mapping[str, Any] | None = None) -> UseCase:
+    """Return the use case of a shop; `policy` replaces single values of the default policy.
+
+    Raises ConfigurationError naming the value that cannot be used.
+    """
+    try:
+        chosen = msgspec.convert(dict(policy or {}), FraudPolicy)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise ConfigurationError(f"tillwise.toml [policy.fraud]: {error}") from None
+    return UseCase(
+        name=NAME,
+        purpose=Purpose.FRAUD_PREVENTION,
+        features=FEATURES,
+        steps=FraudSteps(chosen, secrets),
+        policy=chosen,
+        unrecorded=REVIEW,
+        adverse=frozenset({"challenge", "review", "decline"}),
+    )
+
+
+USE_CASE: Final = fraud()
+LEARNER: Final = FraudLearner()
