@@ -104,7 +104,7 @@ def _build(
         body={name: value for name, value in parsed.items() if compiled.event.properties[name].column not in _PERSONAL},
         lines=rows if declared.facts else (),
         texts=tuple(texts),
-        purposes=declared.mask if header.purposes is None else header.purposes,
+        purposes=compiled.mask if header.purposes is None else header.purposes,
         simulated=header.simulated,
         undeclared=tuple(undeclared),
         flags=tuple(flags),

@@ -38,6 +38,7 @@ class Compiled(NamedTuple):
     """An event type, ready for use."""
 
     declared: EventType
+    mask: int
     event: Table
     line: Table
 
@@ -52,7 +53,7 @@ class Refused(InvalidEvent):
 
 def compile_type(declared: EventType) -> Compiled:
     """Return a type with its look-ups."""
-    return Compiled(declared, compile_properties(declared.properties), compile_properties(declared.line))
+    return Compiled(declared, declared.mask, compile_properties(declared.properties), compile_properties(declared.line))
 
 
 def compile_properties(properties: tuple[Property, ...]) -> Table:

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import os
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -26,9 +26,8 @@ _NONCE = 12
 
 
 def mark_of(secrets: Secrets, user_id: str, *, anonymous: bool = False) -> bytes:
-    """Return the mark under which a person is found: an HMAC, useless without the log's secret."""
-    domain = b"anonymous\0" if anonymous else b"subject\0"
-    return hmac.digest(secrets.log, domain + user_id.encode(), "sha256")[:16]
+    """Return the mark under which a person is found: a keyed hash, useless without the log's secret."""
+    return _mark(secrets, b"anonymous" if anonymous else b"subject", user_id)
 
 
 def find_pseudonym(snapshot: Snapshot, secrets: Secrets, user_id: str, *, anonymous: bool = False) -> Pseudonym | None:
@@ -106,6 +105,7 @@ def traits_of(snapshot: Snapshot, subject: Pseudonym) -> dict[str, Any]:
     return {**{name: value for name, value in columns.items() if value is not None}, **msgspec.json.decode(row[2])}
 
 
+@lru_cache(maxsize=4)
 def _seal_key(secrets: Secrets) -> AESGCM:
     return AESGCM(hashlib.blake2b(key=secrets.log[:64], person=b"seal user id", digest_size=32).digest())
 
@@ -124,4 +124,9 @@ def _unseal(secrets: Secrets, sealed: bytes) -> str | None:
 
 def mark_of_message(secrets: Secrets, message_id: str) -> bytes:
     """Return the mark that recognises a message delivered twice; it outlives erasure and tells nothing."""
-    return hmac.digest(secrets.log, b"message\0" + message_id.encode(), "sha256")[:16]
+    return _mark(secrets, b"message", message_id)
+
+
+def _mark(secrets: Secrets, domain: bytes, text: str) -> bytes:
+    # BLAKE2 with a key is a MAC by itself (RFC 7693) and five times as fast as HMAC-SHA-256.
+    return hashlib.blake2b(text.encode(), digest_size=16, key=secrets.log[:64], person=domain).digest()

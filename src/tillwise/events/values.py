@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -19,6 +20,7 @@ from tillwise.vocabulary.money import MAX_MINOR, exponent
 ID_LIMIT: Final = 200
 TEXT_LIMIT: Final = 10_000
 INTEGER_LIMIT: Final = 10**12
+_LARGEST_NUMBER_ID: Final = 10**30
 EARLIEST: Final = 631_152_000_000
 """1990-01-01 in Unix milliseconds: older timestamps are a sender's mistake."""
 FUTURE_LIMIT: Final = 86_400_000
@@ -34,11 +36,16 @@ public_code: Final = lru_cache(maxsize=131_072)(code_of)
 """`code_of`, remembered: the same items, categories and countries come again and again."""
 
 
+@lru_cache(maxsize=256)
+def _scale(currency: str) -> int:
+    return int(10 ** exponent(currency))
+
+
 def read_id(value: Any) -> str:
     """Return an opaque id as text; raise InvalidEvent when it is no id."""
     if isinstance(value, str):
         text = value
-    elif isinstance(value, int) and not isinstance(value, bool):
+    elif isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST_NUMBER_ID:
         text = str(value)
     else:
         raise InvalidEvent(f"an id must be text, not {_kind(value)}")
@@ -82,21 +89,20 @@ def read_money(value: Any, currency: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise InvalidEvent(f"an amount must be a number, not {_kind(value)}")
     if isinstance(value, float) and isfinite(value):
-        scaled = float(value * 10 ** exponent(currency))
-        nearest: int = round(scaled)
+        scaled = value * _scale(currency)
+        nearest = round(scaled)
         if abs(scaled - nearest) < _NOISE and abs(nearest) < 10**9:
             return nearest
     if isinstance(value, str) and not re.fullmatch(r"\s*[+-]?[0-9]{1,20}(\.[0-9]{0,20})?\s*", value, re.ASCII):
         raise InvalidEvent("an amount must be a decimal number such as 19.90")
-    decimals = exponent(currency)
     try:
-        exact = Decimal(str(value).strip()) * 10**decimals
-    except ArithmeticError:
+        exact = Decimal(str(value).strip()) * _scale(currency)
+    except (ArithmeticError, ValueError):
         raise InvalidEvent("an amount must be a decimal number such as 19.90") from None
     if not exact.is_finite() or abs(exact) > MAX_MINOR:
         raise InvalidEvent("is larger than any amount a shop can mean")
     if exact != exact.to_integral_value():
-        raise InvalidEvent(f"has more decimals than {currency} allows ({decimals})")
+        raise InvalidEvent(f"has more decimals than {currency} allows ({exponent(currency)})")
     return int(exact)
 
 
@@ -126,11 +132,8 @@ def read_country(value: Any) -> str:
 def read_currency(value: Any) -> str:
     """Return an ISO 4217 code; raise InvalidEvent when it has another shape."""
     if isinstance(value, str):
-        try:
+        with suppress(InvalidInput):
             exponent(value.upper())
-        except InvalidInput:
-            pass
-        else:
             return value.upper()
     raise InvalidEvent("a currency must be three letters such as EUR")
 

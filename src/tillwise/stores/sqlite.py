@@ -98,10 +98,8 @@ class SqliteStore:
     def _reader(self) -> sqlite3.Connection:
         if self._closed:
             raise StoreUnavailable("the row store is closed")
-        try:
+        with suppress(IndexError):
             return self._idle.pop()
-        except IndexError:
-            pass  # none idle: open one more
         try:
             return connect(self._path, self._busy_seconds, writing=False)
         except sqlite3.Error as error:
