@@ -6,11 +6,16 @@ seed give the same card; when a model answered is the releases' to say.
 
 from __future__ import annotations
 
+import math
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from tillwise.errors import ArtifactDamaged
+from tillwise.models.bootstrap import Interval
 from tillwise.vocabulary.canonical import canonical
 
 
@@ -136,6 +141,26 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     def to_json(self) -> bytes:
         """Return canonical JSON."""
         return canonical(self)
+
+
+def measured(
+    intervals: Mapping[str, Interval], *, lower_is_better: Collection[str] = ("log_loss", "brier", "ece")
+) -> tuple[Metric, ...]:
+    """Return metrics of measured intervals, in their order; a value that is not finite is left out."""
+    return tuple(
+        Metric(name, found.value, found.low, found.high, "lower" if name in lower_is_better else "higher")
+        for name, found in intervals.items()
+        if all(math.isfinite(number) for number in found)
+    )
+
+
+def save_card(folder: Path, card: ModelCard) -> Path:
+    """Write the card beside its artifact, whole or not at all; return the file."""
+    target = folder / card.version.removeprefix("sha256:") / "card.json"
+    partial = target.with_name(f".card.{os.getpid()}")
+    partial.write_bytes(card.to_json())
+    os.replace(partial, target)
+    return target
 
 
 def read_card(data: bytes) -> ModelCard:
