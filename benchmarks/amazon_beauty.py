@@ -103,7 +103,7 @@ def report(name: str, lists: np.ndarray, test: Slice, items: int) -> None:
 
 def blend(name: str, train: Slice, test: Slice, side: sp.csr_matrix | None, items: int) -> None:
     """Choose on the validation slice, fit again, judge once, print."""
-    started = time.perf_counter()
+    started, cpu = time.perf_counter(), time.process_time()
     codes = np.arange(items)
     first = fit_components(train.histories, codes, SETTINGS, SEED, side)
     parts, found = choose(first, SETTINGS.parts(), train, SETTINGS, SEED, k=K)
@@ -114,7 +114,7 @@ def blend(name: str, train: Slice, test: Slice, side: sp.csr_matrix | None, item
     print(f"    blend on validation: {found['blend']:.4f}")
     final = fit_components(test.histories, codes, SETTINGS, SEED, side)
     report(name, lists_of(final, parts, test, K), test, items)
-    print(f"    {time.perf_counter() - started:.0f} s, choosing included")
+    print(f"    {time.perf_counter() - started:.0f} s, {time.process_time() - cpu:.0f} CPU-s, choosing included")
     if side is not None:
         for peer, (part, decay) in PEERS.items():
             spec = next(p for p in parts if p.name == part)

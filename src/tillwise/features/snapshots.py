@@ -35,6 +35,8 @@ UNKNOWN: Final = -1
 """Stands for an unknown price, cost, stock or date."""
 NOTHING: Final = 0
 """Stands for an unknown category or brand."""
+PATIENCE: Final = 2 * HOUR
+"""How much older than the newest boundary a snapshot may be while the new one is being built."""
 _NUMBERS: Final = ("codes", "bought", "viewed", "price", "cost", "stock", "active", "category", "brand", "created")
 _TEXTS: Final = ("item_ids", "titles", "categories", "brands")
 
@@ -216,36 +218,55 @@ def _apply_changes(
 
 
 class SnapshotShelf:
-    """Item snapshots of a shop, newest in memory, all on disk by name. Without a folder they live in memory only.
+    """Item snapshots of a shop: the newest in memory, all on disk by name. Without a folder they live in memory only.
 
-    Thread-safe: a boundary is built once per process, by whoever needs it first.
+    Thread-safe. Real and simulated rows have snapshots of their own. Whoever asks first for a new boundary builds it,
+    unless `refresh` is called regularly: then building never stands in the way of a request.
     """
 
-    def __init__(self, folder: Path | None = None, *, simulated: bool = False) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
-        self._simulated = simulated
         self._known: dict[str, ItemSnapshot] = {}
-        self._current: ItemSnapshot | None = None
+        self._current: dict[bool, ItemSnapshot] = {}
+        self._refreshed = False
         self._lock = threading.Lock()
 
-    def current(self, snapshot: Snapshot, at: int, epoch: int) -> ItemSnapshot:
-        """Return the snapshot of the boundary at or before `at`, building and saving it when it is new."""
+    def current(self, snapshot: Snapshot, at: int, epoch: int, *, simulated: bool = False) -> ItemSnapshot:
+        """Return the snapshot of the newest boundary at or before `at`, the end of the log.
+
+        While `refresh` keeps the shelf, a request may get the boundary before, until the new one is built; the
+        receipt names what it got.
+        """
         edge = boundary(at)
-        held = self._current
-        if held is not None and (held.boundary, held.epoch) == (edge, epoch):
-            return held
+        held = self._current.get(simulated)
+        if held is not None:
+            late = edge - held.boundary
+            if (not late and held.epoch == epoch) or (self._refreshed and 0 <= late <= PATIENCE):
+                return held
+        return self._build(snapshot, edge, epoch, simulated=simulated)
+
+    def refresh(self, snapshot: Snapshot, at: int, epoch: int, *, simulated: bool = False) -> ItemSnapshot:
+        """Build the newest boundary if it is not there; call it at least every few minutes, outside of requests."""
+        self._refreshed = True
+        return self._build(snapshot, boundary(at), epoch, simulated=simulated)
+
+    def newest(self, *, simulated: bool = False) -> ItemSnapshot | None:
+        """Return the newest snapshot in memory without reading anything, or None."""
+        return self._current.get(simulated)
+
+    def _build(self, snapshot: Snapshot, edge: int, epoch: int, *, simulated: bool) -> ItemSnapshot:
         with self._lock:
-            held = self._current
+            held = self._current.get(simulated)
             if held is None or (held.boundary, held.epoch) != (edge, epoch):
-                held = build(snapshot, edge, epoch, simulated=self._simulated)
+                held = build(snapshot, edge, epoch, simulated=simulated)
                 self.save(held)
-                self._current = held
+                self._current[simulated] = held
             return held
 
     def save(self, items: ItemSnapshot) -> str:
         """Keep a snapshot and return its name; on disk it is whole or not there."""
         self._known[items.name] = items
-        while len(self._known) > 4 and self._folder is not None:
+        while len(self._known) > 8 and self._folder is not None:
             self._known.pop(next(iter(self._known)))
         if self._folder is not None:
             target = self._folder / f"{items.name.removeprefix('sha256:')}.npz"

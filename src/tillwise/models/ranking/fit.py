@@ -23,6 +23,8 @@ from tillwise.models.ranking.tuning import Pool, choose_weights, joined, pool_of
 from tillwise.vocabulary.canonical import Json
 
 DECAYS = (Decay(step=0.4), Decay(step=0.6), Decay(step=0.8))
+CHOOSERS = 3000
+"""People that weights and decays are chosen on: more do not move the choice, only the time."""
 CHUNK = 256
 """People scored at once: bounds memory to CHUNK × items floats per part."""
 
@@ -111,7 +113,8 @@ def bought_again(histories: Histories, items: int) -> Scores:
     takers = np.bincount(pairs[1], minlength=items)
     again = np.bincount(pairs[1], weights=times > 1, minlength=items)
     rate = again.sum() / max(takers.sum(), 1)
-    return ((again + 10 * rate) / (takers + 10)).astype(np.float32)
+    rates: Scores = ((again + 10 * rate) / (takers + 10)).astype(np.float32)
+    return rates
 
 
 def choose(
@@ -119,8 +122,10 @@ def choose(
 ) -> tuple[tuple[PartSpec, ...], Mapping[str, float]]:
     """Return the parts with decays and weights chosen on the validation slice, and NDCG@k of each part and the blend.
 
-    First each part's decay, by its own NDCG@k; then all weights together.
+    First each part's decay, by its own NDCG@k; then all weights together. At most CHOOSERS people take part, drawn
+    with the seed.
     """
+    validation = _some(validation, CHOOSERS, seed)
     chosen = []
     alone: dict[str, float] = {}
     for part in parts:
@@ -149,6 +154,13 @@ def _scaled(components: Components, part: PartSpec, histories: Histories, items:
     raw = components.many(part, histories, items)
     scaled: NDArray[np.float32] = raw / scales(raw, part.kind)[:, np.newaxis]
     return scaled
+
+
+def _some(people: Slice, most: int, seed: int) -> Slice:
+    if people.histories.rows <= most:
+        return people
+    rows = np.sort(np.random.default_rng(seed).choice(people.histories.rows, most, replace=False)).astype(np.int64)
+    return replace(people, histories=people.histories.take(rows), wanted=[people.wanted[row] for row in rows.tolist()])
 
 
 def _hidden(histories: Histories, people: Slice, items: int) -> NDArray[np.bool_] | None:

@@ -62,7 +62,7 @@ def together_in_order(histories: Histories, items: int, fade: float, *, forward:
     The kernel fade^|distance| is positive semidefinite, so the result may take the place of XᵀX in EASE. `forward`
     counts only pairs where j came strictly later than i.
     """
-    total = sp.csr_matrix((items, items), dtype=np.float32)
+    total = sp.csr_matrix(np.zeros((0, 0), dtype=np.float32), shape=(items, items))
     sizes = np.diff(histories.offsets)
     for start in range(0, histories.rows, 4096):
         rows = np.arange(start, min(start + 4096, histories.rows))

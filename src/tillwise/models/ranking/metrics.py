@@ -18,16 +18,20 @@ Values = NDArray[np.float64]
 def top(scores: NDArray[np.float32], k: int) -> Lists:
     """Return the k best item indexes of each row, best first; equal scores are ordered by index (the lower first)."""
     k = min(k, scores.shape[1])
-    order = np.argpartition(-scores, k - 1, axis=1)[:, :k] if k < scores.shape[1] else None
-    if order is None:
-        return np.argsort(-scores, axis=1, kind="stable").astype(np.int64)
-    edge = np.take_along_axis(scores, order, axis=1).min(axis=1)
-    return np.stack([_exact_top(row, least, k) for row, least in zip(scores, edge, strict=True)])
-
-
-def _exact_top(row: NDArray[np.float32], least: np.float32, k: int) -> Lists:
-    candidates = np.flatnonzero(row >= least)
-    return candidates[np.argsort(-row[candidates], kind="stable")[:k]].astype(np.int64)
+    places = (
+        np.argpartition(-scores, k - 1, axis=1)[:, :k]
+        if k < scores.shape[1]
+        else np.tile(np.arange(k), (len(scores), 1))
+    )
+    places.sort(axis=1)
+    values = np.take_along_axis(scores, places, axis=1)
+    order = np.argsort(-values, axis=1, kind="stable")
+    best = np.take_along_axis(places, order, axis=1).astype(np.int64)
+    edge = values.min(axis=1, keepdims=True)
+    for row in np.flatnonzero((scores >= edge).sum(axis=1) > k).tolist():
+        tied = np.flatnonzero(scores[row] >= edge[row])  # partitioning chose among equals at will: choose again
+        best[row] = tied[np.argsort(-scores[row, tied], kind="stable")[:k]]
+    return best
 
 
 def hits(lists: Lists, wanted: Sequence[frozenset[int]]) -> NDArray[np.bool_]:

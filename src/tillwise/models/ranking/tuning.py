@@ -30,7 +30,9 @@ class Pool:
         """Return mean NDCG@k over people for these weights; equal scores count in the order of the pool."""
         scores = self.values @ weights.astype(np.float32)
         scores[self.gains < 0] = -np.inf
-        best = top(scores, k)
+        k = min(k, scores.shape[1])
+        best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+        best = np.take_along_axis(best, np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1), axis=1)
         found = np.take_along_axis(self.gains, best, axis=1) > 0
         discount = 1.0 / np.log2(np.arange(2, best.shape[1] + 2))
         ideal = np.concatenate([[0.0], np.cumsum(1.0 / np.log2(np.arange(2, k + 2)))])

@@ -1,0 +1,37 @@
+"""What to show: lists for home, product page, cart and e-mail.
+
+`FEATURES`, `USE_CASE` and `LEARNER` are the declarations; `recommendations` builds the use case for a shop's own item
+snapshots and policy.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tillwise.decisions.use_case import UseCase
+from tillwise.features.snapshots import SnapshotShelf
+from tillwise.use_cases.recommendations.learner import RecommendationLearner
+from tillwise.use_cases.recommendations.policy import RecommendationPolicy
+from tillwise.use_cases.recommendations.steps import FEATURES, RecommendationSteps
+from tillwise.vocabulary.purpose import Purpose
+
+__all__ = [
+    "FEATURES", "LEARNER", "USE_CASE", "RecommendationPolicy", "RecommendationSteps", "recommendations",
+]  # fmt: skip
+
+
+def recommendations(shelf: SnapshotShelf, policy: RecommendationPolicy | None = None) -> UseCase:
+    """Return the use case that reads item snapshots from `shelf` and follows `policy`."""
+    rules = RecommendationPolicy() if policy is None else policy
+    return UseCase(
+        name="recommendations",
+        purpose=Purpose.RECOMMEND,
+        features=FEATURES,
+        steps=RecommendationSteps(shelf, rules),
+        policy=rules,
+    )
+
+
+USE_CASE: Final = recommendations(SnapshotShelf())
+"""The declaration, with a shelf that lives in memory; a shop's app calls `recommendations` with its own."""
+LEARNER: Final = RecommendationLearner()
