@@ -171,13 +171,21 @@ def create_tables(store: Store) -> None:
 
 
 @contextmanager
-def open_shop(path: Path, *, busy_seconds: float = 5.0, on_receipt: tuple[OnReceipt, ...] = ()) -> Iterator[Shop]:
+def open_shop(
+    path: Path,
+    *,
+    busy_seconds: float = 5.0,
+    on_receipt: tuple[OnReceipt, ...] = (),
+    use_cases: tuple[UseCase, ...] = (),
+) -> Iterator[Shop]:
     store = SqliteStore(path, busy_seconds=busy_seconds)
     try:
         create_tables(store)
         wall, models = Wall(), ToyModels()
         gate = Gate(wall=wall)
-        road = Road(store, gate, models, SECRETS, LogClock(wall=wall), on_receipt=on_receipt, wall=wall)
+        road = Road(
+            store, gate, models, SECRETS, LogClock(wall=wall), use_cases=use_cases, on_receipt=on_receipt, wall=wall
+        )
         yield Shop(store, road, models, wall, gate, path)
         road.close()
     finally:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Any, Final
 
-from tillwise.decisions.decision import Request
+from tillwise.decisions.decision import Explain, Request
 from tillwise.decisions.receipts import Asked
 from tillwise.decisions.use_case import UseCase
 from tillwise.errors import InvalidInput
 from tillwise.settings import Secrets
-from tillwise.vocabulary.canonical import canonical
+from tillwise.vocabulary.canonical import Json, canonical
 from tillwise.vocabulary.identity import DecisionId, new_decision_id
 
 PERSONAL: Final = frozenset(
@@ -60,8 +60,8 @@ class Question:
 
     @property
     def bare(self) -> Request:
-        """Return the request without personal text and without anybody's id."""
-        return replace(self.request, body=without_personal(self.request.body), subject=None, anonymous_id=None)
+        """Return the request as a fallback sees it, live and in replay: no personal text, nobody's id, no place."""
+        return bare_request(without_personal(self.request.body), self.request.explain, simulated=self.request.simulated)
 
     def spent(self, share: float = 1.0) -> bool:
         """Return True when this share of the time is over."""
@@ -89,6 +89,11 @@ def _hash(request: Request, secrets: Secrets) -> bytes:
     whole = [request.body, request.subject, request.anonymous_id, place.country, place.region, place.postcode,
              request.explain.value, request.features, request.simulated]  # fmt: skip
     return hashlib.blake2b(canonical(whole), digest_size=16, key=secrets.log[:64], person=b"question").digest()
+
+
+def bare_request(body: Json, explain: Explain, *, simulated: bool) -> Request:
+    """Return a request of which only the body without personal text is known."""
+    return Request(None, body, explain=explain, simulated=simulated)
 
 
 def without_personal(value: Any) -> Any:

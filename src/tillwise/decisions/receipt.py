@@ -13,6 +13,7 @@ import msgspec
 from tillwise.decisions.decision import Decision
 from tillwise.privacy.permit import Withheld
 from tillwise.vocabulary.canonical import Json
+from tillwise.vocabulary.position import Point
 
 
 class PermitPart(msgspec.Struct, frozen=True):
@@ -82,6 +83,11 @@ class Receipt(msgspec.Struct, frozen=True):
     simulated: bool = False
     fallback: bool = False
     latency: Latency = Latency()
+
+    @property
+    def point(self) -> Point:
+        """Return what of the log the decision could see."""
+        return Point(self.epoch, self.at, self.mark)
 
     @property
     def seed(self) -> int:

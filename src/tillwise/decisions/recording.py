@@ -92,7 +92,7 @@ class Recorder:
         kept = self._enrolled(transaction, draft)
         if now.seq != head.seq and (
             consent_seq(transaction, kept.subject, kept.anonymous) != permit.consent_seq
-            or log_moved(transaction, head, permit.point)
+            or (not draft.anchored and log_moved(transaction, head, permit.point))
         ):
             return None
         twin = self._twin(transaction, draft)

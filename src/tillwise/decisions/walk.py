@@ -69,7 +69,8 @@ class Draft:
     """A receipt and what the transaction that writes it must check: `head` is the snapshot it came from.
 
     `strangers` says of subject and anonymous id whether they have no pseudonym in the log yet. `repeat` is True when
-    this receipt is the stored answer to a request id.
+    this receipt is the stored answer to a request id. `anchored` drafts share a point that the log clock has passed:
+    no event can land before it any more.
     """
 
     question: Question
@@ -79,6 +80,7 @@ class Draft:
     row: FeatureRow | None
     strangers: tuple[bool, bool] = (False, False)
     repeat: bool = False
+    anchored: bool = False
 
 
 class Walker:
@@ -106,9 +108,10 @@ class Walker:
         return self._caught(question, trail, answer)
 
     def walk_at(self, question: Question, snapshot: Snapshot, head: Head, point: Point) -> Draft:
-        """Answer in a snapshot that several questions share."""
+        """Answer in a snapshot that several questions share, at a point anchored before (Recorder.anchor)."""
         trail = Trail(self._wall(), head)
-        return self._caught(question, trail, lambda: self._within(question, trail, snapshot, point))
+        draft = self._caught(question, trail, lambda: self._within(question, trail, snapshot, point))
+        return replace(draft, anchored=True)
 
     def _caught(self, question: Question, trail: Trail, answer: Callable[[], Draft]) -> Draft:
         try:
@@ -122,7 +125,7 @@ class Walker:
         """Return what the caller gets when the receipt of `draft` could not be made durable: the declared action."""
         question, decision = draft.question, draft.kept.receipt.decision
         if decision.degraded is None or not decision.degraded.alarms:
-            decision = _fallback_of(question, draft.row, why)
+            decision = fallback_of(question.use_case, draft.row, question.bare, why)
         first = min((why, decision.degraded or why), key=_ORDER.__getitem__)
         decision = replace(decision, degraded=first)
         action = question.use_case.unrecorded
@@ -205,7 +208,7 @@ class Walker:
     def _fall_back(self, question: Question, trail: Trail, why: Degraded) -> Decision:
         trail.fell_back = True
         trail.model = None
-        return _fallback_of(question, trail.row, why)
+        return fallback_of(question.use_case, trail.row, question.bare, why)
 
     def _draft(self, question: Question, trail: Trail, decision: Decision) -> Draft:
         request, permit, row, use_case = question.request, trail.permit, trail.row, question.use_case
@@ -292,10 +295,10 @@ def replace_decision(receipt: Receipt, decision: Decision, *, total: int) -> Rec
     )
 
 
-def _fallback_of(question: Question, row: FeatureRow | None, why: Degraded) -> Decision:
-    use_case = question.use_case
+def fallback_of(use_case: UseCase, row: FeatureRow | None, request: Request, why: Degraded) -> Decision:
+    """Return the declared fallback, and when even that fails, the declared safe action. Never raises."""
     try:
-        decision = use_case.steps.fallback(row, question.bare, why)
+        decision = use_case.steps.fallback(row, request, why)
     except Exception:  # the last resort is an answer, too
         log.exception("%s: the fallback failed as well", use_case.name)
         action = use_case.unrecorded or "none"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tillwise.privacy import ledger
 from tillwise.privacy.ledger import BENCHMARK, Standing, State
-from tillwise.privacy.permit import Permit, Withheld, seal
+from tillwise.privacy.permit import PastPermit, Permit, Withheld, seal
 from tillwise.privacy.purposes import UNKNOWN, Default, Rule, Rulebook, load_rules, strictest
 from tillwise.vocabulary.clock import wall_now
 from tillwise.vocabulary.identity import Pseudonym
@@ -112,6 +112,16 @@ class Gate:
             withheld=() if verdict.granted else (Withheld(PROFILE, verdict.cause),),
             signals=tuple(sorted(signals)),
         )
+
+    def again(self, past: PastPermit) -> Permit:
+        """Return the permit of a past decision as its receipt tells it, to think again over values read back then.
+
+        It grants no look at the log: for that, ask `permit` at the decision's own point.
+        """
+        return Permit(
+            seal=seal(), purpose=past.purpose, place=past.place, basis=past.basis, point=past.point,
+            granted=past.granted, consent_seq=past.consent_seq, withheld=past.withheld, signals=past.signals,
+        )  # fmt: skip
 
     def training_permit(self, purpose: Purpose, point: Point) -> Permit:
         """Return the permit of a training table: rows must be readable for `purpose` and for `train`.

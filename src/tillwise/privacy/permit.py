@@ -54,6 +54,20 @@ class Permit:
         return self.purpose.bit | (Purpose.TRAIN.bit if self.training else 0)
 
 
+@dataclass(frozen=True, slots=True)
+class PastPermit:
+    """What a receipt says about the permit of its decision; nobody's pseudonym is in it."""
+
+    purpose: Purpose
+    place: str
+    basis: str | None
+    point: Point
+    granted: bool
+    consent_seq: int = 0
+    withheld: tuple[Withheld, ...] = ()
+    signals: tuple[str, ...] = ()
+
+
 def seal() -> object:
     """Return the seal. For privacy/gate.py; an import contract keeps it there."""
     return _GATE

@@ -1,0 +1,212 @@
+"""Replay: take a past decision again from its receipt, and get the same bytes; or read the log again for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from tillwise.decisions import receipts
+from tillwise.decisions.decision import Decision, Explain
+from tillwise.decisions.models import Models
+from tillwise.decisions.question import bare_request
+from tillwise.decisions.receipt import Receipt, decision_bytes
+from tillwise.decisions.receipts import Kept
+from tillwise.decisions.use_case import Recalling, UseCase
+from tillwise.decisions.walk import fallback_of
+from tillwise.errors import ArtifactDamaged, NotFound, TillwiseError
+from tillwise.features.online import OnlineFeatures
+from tillwise.features.row import FeatureRow
+from tillwise.privacy.gate import Gate
+from tillwise.privacy.permit import PastPermit, Permit
+from tillwise.privacy.purposes import UNKNOWN
+from tillwise.vocabulary.canonical import canonical
+from tillwise.vocabulary.purpose import Purpose
+from tillwise.vocabulary.store import Snapshot, Store
+
+
+class Verdict(StrEnum):
+    """What came of a replay. `erased` and `expired` are no mismatch: what it rested on is gone by right or by age."""
+
+    SAME = "same"
+    DIFFERS = "differs"
+    ERASED = "erased"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """A replay: the verdict, the recorded and the replayed decision as canonical JSON, and what differs or is gone."""
+
+    verdict: Verdict
+    recorded: bytes
+    replayed: bytes | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A past decision with its reasons, and what it was made with; `complete` is False when that is gone."""
+
+    kept: Kept
+    decision: Decision
+    use_case: UseCase | None = None
+    model: Any = None
+    row: FeatureRow | None = None
+    complete: bool = True
+
+
+class Replayer:
+    """Takes decisions again. It reads; it writes nothing."""
+
+    def __init__(self, store: Store, gate: Gate, models: Models, use_cases: Mapping[str, UseCase]) -> None:
+        self._store = store
+        self._gate = gate
+        self._models = models
+        self._use_cases = use_cases
+
+    def replay(self, decision_id: str, *, from_log: bool = False) -> Replayed:
+        """Replay one decision; raise NotFound when nobody knows it.
+
+        From the receipt: its stored values, the named model and the named policy give the decision once more; `same`
+        means equal bytes. From the log: every value is read again at the decision's own position and compared.
+        """
+        with self._store.snapshot() as snapshot:
+            kept = receipts.find(snapshot, decision_id)
+            recorded = decision_bytes(kept.receipt.decision)
+            if from_log:
+                return replace(self._read_again(snapshot, kept), recorded=recorded)
+            try:
+                replayed = decision_bytes(self._decide_again(snapshot, kept.receipt))
+            except Gone as gone:
+                return Replayed(Verdict.EXPIRED, recorded, notes=(str(gone),))
+        verdict = Verdict.SAME if replayed == recorded else Verdict.DIFFERS
+        return Replayed(verdict, recorded, replayed)
+
+    def explain(self, decision_id: str) -> Told:
+        """Return a past decision with every reason, computed exactly from what the receipt holds; raise NotFound."""
+        with self._store.snapshot() as snapshot:
+            kept = receipts.find(snapshot, decision_id)
+            try:
+                use_case, model = self.thinking(snapshot, kept.receipt)
+                decision = self._decide_again(snapshot, kept.receipt, Explain.FULL)
+            except Gone:
+                return Told(kept, kept.receipt.decision, complete=False)
+        return Told(kept, decision, use_case, model, self.row(kept.receipt))
+
+    def thinking(self, snapshot: Snapshot, receipt: Receipt) -> tuple[UseCase, Any]:
+        """Return the use case under the policy of a past decision, and its model; raise Gone."""
+        use_case = self._as_it_was(snapshot, receipt)
+        if receipt.model is None:
+            return use_case, None
+        try:
+            return use_case, self._models.load(receipt.model.version)
+        except ArtifactDamaged as error:
+            raise Gone(f"the model {receipt.model.version} cannot be read any more: {error}") from error
+
+    def row(self, receipt: Receipt) -> FeatureRow | None:
+        """Return what a past decision knew."""
+        features = receipt.features
+        if features is None:
+            return None
+        permit = self._gate.again(_past(receipt))
+        return FeatureRow(
+            permit, features.definition, features.columns, features.values, receipt.facts, features.snapshot
+        )
+
+    def _decide_again(self, snapshot: Snapshot, receipt: Receipt, explain: Explain | None = None) -> Decision:
+        use_case, model = self.thinking(snapshot, receipt)
+        row, chosen = self.row(receipt), explain or Explain(receipt.explain)
+        degraded = receipt.decision.degraded
+        if receipt.fallback and degraded is not None:
+            request = bare_request(receipt.request or {}, Explain(receipt.explain), simulated=receipt.simulated)
+            return fallback_of(use_case, row, request, degraded)
+        if row is None or model is None:
+            raise Gone("the receipt holds nothing to think about")
+        steps = use_case.steps
+        return steps.act(steps.think(row, model, chosen), receipt.seed, chosen)
+
+    def _read_again(self, snapshot: Snapshot, kept: Kept) -> Replayed:
+        receipt = kept.receipt
+        for person in (kept.subject, kept.anonymous):
+            if person is not None and snapshot.one("SELECT 1 FROM subjects WHERE pseudonym = ?", (person,)) is None:
+                return Replayed(Verdict.ERASED, b"", notes=("the person was erased",))
+        row = self.row(receipt)
+        if row is None:
+            return Replayed(Verdict.SAME, b"", notes=("nothing was read",))
+        permit = self._permit_then(snapshot, kept)
+        if permit.granted != receipt.permit.granted:
+            return Replayed(Verdict.DIFFERS, b"", notes=("permit",))
+        try:
+            again = self._row_again(snapshot, kept, permit, row)
+        except Gone as gone:
+            return Replayed(Verdict.EXPIRED, b"", notes=(str(gone),))
+        given = receipt.features is not None and receipt.features.given
+        differing = () if given else _differing(row, again)
+        notes = ("the values were given by the caller",) if given else differing
+        return Replayed(Verdict.DIFFERS if differing else Verdict.SAME, b"", notes=notes)
+
+    def _permit_then(self, snapshot: Snapshot, kept: Kept) -> Permit:
+        """Ask the gate again, at the decision's own position: consent is read as it stood then."""
+        receipt = kept.receipt
+        place = receipt.permit.place
+        return self._gate.permit(
+            snapshot, purpose=Purpose(receipt.permit.purpose), subject=kept.subject, anonymous=kept.anonymous,
+            country=None if place == UNKNOWN else place, point=receipt.point,
+            signals=frozenset(receipt.permit.signals),
+        )  # fmt: skip
+
+    def _row_again(self, snapshot: Snapshot, kept: Kept, permit: Permit, row: FeatureRow) -> FeatureRow:
+        use_case = self._as_it_was(snapshot, kept.receipt)
+        steps = use_case.steps
+        if isinstance(steps, Recalling):
+            return steps.recall(permit, row, snapshot)
+        if not permit.granted or not row.values:
+            return row
+        if row.definition != use_case.definition:
+            raise Gone("the feature definitions have changed since; replay it with the release of that time")
+        values = OnlineFeatures(use_case.features).read(
+            snapshot, permit, row.facts.get("keys", {}), row.facts.get("numbers", {}),
+            exclude_order=kept.order_ref, simulated=kept.receipt.simulated,
+        )  # fmt: skip
+        return replace(row, values=values)
+
+    def _as_it_was(self, snapshot: Snapshot, receipt: Receipt) -> UseCase:
+        """Return the use case under the policy of the decision."""
+        use_case = self._use_cases.get(receipt.use_case)
+        if use_case is None:
+            raise NotFound(f"the use case '{receipt.use_case}' of this decision is not installed any more")
+        if receipt.policy == use_case.revision:
+            return use_case
+        body = receipts.find_policy(snapshot, receipt.policy)
+        if body is None:
+            raise Gone(f"the policy {receipt.policy} is gone")
+        steps: Any = use_case.steps
+        try:
+            policy = msgspec.convert(body, type(use_case.policy), strict=False)
+            return replace(use_case, steps=replace(steps, policy=policy), policy=policy)
+        except (TypeError, ValueError) as error:
+            raise Gone(f"the policy {receipt.policy} is of an older form: {error}") from error
+
+
+class Gone(TillwiseError):
+    """What a decision rested on cannot be had any more."""
+
+
+def _past(receipt: Receipt) -> PastPermit:
+    part = receipt.permit
+    return PastPermit(
+        Purpose(part.purpose), part.place, part.basis, receipt.point, part.granted, part.consent_seq, part.withheld,
+        part.signals,
+    )  # fmt: skip
+
+
+def _differing(row: FeatureRow, again: FeatureRow) -> tuple[str, ...]:
+    """Return the names of what is not equal, bit for bit."""
+    pairs = zip(row.columns, row.values, again.values, strict=True)
+    columns = [name for name, before, now in pairs if canonical(before) != canonical(now)]
+    facts = [name for name in row.facts if canonical(row.facts[name]) != canonical(again.facts.get(name))]
+    return (*columns, *facts)
