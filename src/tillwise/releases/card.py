@@ -66,7 +66,7 @@ class Contender(msgspec.Struct, frozen=True):
     kind: str = ""
 
 
-class Warning(msgspec.Struct, frozen=True):  # noqa: A001 - the word people read in a card
+class Caution(msgspec.Struct, frozen=True):
     """Something to beware of, such as `fairness_not_assessed`, in plain words."""
 
     code: str
@@ -130,7 +130,7 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     importances: tuple[Importance, ...] = ()
     curves: tuple[Curve, ...] = ()
     bars: tuple[Bars, ...] = ()
-    warnings: tuple[Warning, ...] = ()
+    warnings: tuple[Caution, ...] = ()
     notes: tuple[str, ...] = ()
     simulated: bool = False
 

@@ -53,7 +53,8 @@ def precision_recall_curve(y: Vector, score: Vector, label: str) -> Curve:
     """Recall against precision at the thresholds nearest to evenly spaced recalls."""
     rows, hits = Ranking(y, score).cumulative(np.ones(len(y)))
     recall, precision = hits / hits[-1], hits / rows
-    places = np.unique(np.minimum(np.searchsorted(recall, np.linspace(0, 1, POINTS)), len(recall) - 1))
+    first = int(np.searchsorted(hits, 0.0, side="right"))
+    places = np.unique(np.clip(np.searchsorted(recall, np.linspace(0, 1, POINTS)), first, len(recall) - 1))
     return Curve("precision_recall", label, _numbers(recall[places]), _numbers(precision[places]))
 
 

@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
 from tillwise.releases.card import Bars, Curve, Importance, Split
@@ -44,8 +45,8 @@ _STYLE: Final = {
 }
 
 
-def curve_plot(curves: Sequence[Curve]) -> str:
-    """Return one plot of curves of one kind, the model's first."""
+def curve_plot(curves: Sequence[Curve], title: str) -> str:
+    """Return one plot of curves of one kind, the model's first; `title` is what a screen reader says."""
 
     def draw(axes: Axes) -> None:
         for place, curve in enumerate(curves):
@@ -59,7 +60,7 @@ def curve_plot(curves: Sequence[Curve]) -> str:
         _FRAMES[curves[0].kind](axes, curves)
         axes.legend(loc="best")
 
-    return _drawn(draw, 4.9, 3.7)
+    return _drawn(draw, title, 4.9, 3.7)
 
 
 def bar_plot(bars: Bars) -> str:
@@ -82,7 +83,7 @@ def bar_plot(bars: Bars) -> str:
         if len(labels) > 1:
             axes.legend(loc="upper center", ncols=min(len(labels), 3), bbox_to_anchor=(0.5, -0.1))
 
-    return _drawn(draw, 4.9, 3.7)
+    return _drawn(draw, bars.title, 4.9, 3.7)
 
 
 def importance_plot(importances: Sequence[Importance], most: int = 20) -> str:
@@ -97,7 +98,7 @@ def importance_plot(importances: Sequence[Importance], most: int = 20) -> str:
         axes.set_xlabel("share of all movement of the score, %")
         axes.grid(visible=False, axis="y")
 
-    return _drawn(draw, 10.0, 0.9 + 0.27 * len(shown))
+    return _drawn(draw, "What moves the score", 10.0, 0.9 + 0.27 * len(shown))
 
 
 def timeline_plot(splits: Sequence[Split]) -> str:
@@ -115,7 +116,7 @@ def timeline_plot(splits: Sequence[Split]) -> str:
         axes.set_yticks(range(len(splits) - 1, -1, -1), [split.name for split in splits])
         axes.grid(visible=False, axis="y")
 
-    return _drawn(draw, 10.0, 0.6 + 0.34 * len(splits))
+    return _drawn(draw, "Data window", 10.0, 0.6 + 0.34 * len(splits))
 
 
 def day_of(milliseconds: int) -> str:
@@ -145,7 +146,7 @@ _FRAMES: Final = {
 }
 
 
-def _drawn(draw: Any, width: float, height: float) -> str:
+def _drawn(draw: Any, title: str, width: float, height: float) -> str:
     import matplotlib as mpl  # noqa: PLC0415 - half a second that only reports should pay
     from matplotlib.figure import Figure  # noqa: PLC0415
 
@@ -154,15 +155,16 @@ def _drawn(draw: Any, width: float, height: float) -> str:
         draw(figure.subplots())
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return _inline(buffer.getvalue())
+    return _inline(buffer.getvalue(), title)
 
 
-def _inline(svg: str) -> str:
+def _inline(svg: str, title: str) -> str:
     """Return the bare `svg` element: no prolog, no metadata, no ids of groups, fluid width, the page's colours."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
     svg = re.sub(r'(<svg [^>]*?) width="[^"]*"', r"\1", re.sub(r'(<svg [^>]*?) height="[^"]*"', r"\1", svg, count=1))
+    svg = svg.replace("<svg ", f'<svg role="img" aria-label="{escape(title)}" ', 1)
     svg = svg.replace("'sans-serif'", "inherit").replace("sans-serif", "inherit")
     return svg.replace(_INK, "currentColor").replace(_FAINT, "var(--line)")
 

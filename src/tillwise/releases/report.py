@@ -86,7 +86,7 @@ def _figures(card: ModelCard) -> list[tuple[str, str, str]]:
     for kind, (title, text) in _CAPTIONS.items():
         curves = [curve for curve in card.curves if curve.kind == kind and curve.x]
         if curves:
-            found.append((title, text, curve_plot(curves)))
+            found.append((title, text, curve_plot(curves, title)))
     found.extend((bars.title, "Thin lines are 95 % intervals.", bar_plot(bars)) for bars in card.bars if bars.bars)
     return found
 
