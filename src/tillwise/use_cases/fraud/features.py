@@ -128,9 +128,9 @@ REQUEST: Final = (
 ROWS: Final = (
     ("amount_ratio", "div(order_amount, mean_amount_180d_subject)"),
     ("amount_above_max", "order_amount > max_amount_180d_subject"),
-    ("new_device", "isnull(since_attempt_device)"),
-    ("new_card", "isnull(since_attempt_card)"),
-    ("new_address", "isnull(since_attempt_address)"),
+    ("new_device", "has_device * isnull(since_attempt_device)"),
+    ("new_card", "has_card * isnull(since_attempt_card)"),
+    ("new_address", "has_address * isnull(since_attempt_address)"),
     ("first_attempt", "isnull(since_attempt_subject)"),
     ("night", "if_(hour < 6, 1, 0)"),
     ("new_everything", "new_device * new_card * new_address"),

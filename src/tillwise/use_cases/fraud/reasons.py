@@ -6,7 +6,6 @@ from typing import Final
 
 from tillwise.decisions.decision import Explain, Reason
 from tillwise.models.score import Contribution, Score
-from tillwise.use_cases.fraud.features import FEATURES
 
 TOP: Final = 3
 _DAY: Final = 86_400_000
@@ -28,6 +27,12 @@ _KNOWN: Final = {
     "rule_points": "{v:.0f} warning signs by fixed rules",
     "account_age": "the account is {d:.0f} days old",
 }
+_NOTHING: Final = {
+    "account_age": "nobody knows how old the account is",
+    "country_mismatch": "billing or shipping country is not given",
+    "order_amount": "the order names no amount",
+}
+_ONE: Final = {"cards": "card", "devices": "device", "addresses": "address", "people": "person"}
 _YES_NO: Final = {
     "country_mismatch": ("billing and shipping country differ", "billing and shipping country are the same"),
     "amount_above_max": ("larger than any order of this person before", "not larger than this person's orders before"),
@@ -48,7 +53,7 @@ _YES_NO: Final = {
 def text_of(column: str, value: float | None) -> str:
     """Return the phrase of a column with this value."""
     if value is None:
-        return f"unknown: {FEATURES.meanings.get(column) or _meaning(column)}"
+        return _unknown(column)
     if column in _YES_NO:
         return _YES_NO[column][0 if value else 1]
     if column in _KNOWN:
@@ -62,15 +67,18 @@ def text_of(column: str, value: float | None) -> str:
         "attempts": f"{number} payment {_many('attempt', value)} {_FROM[key]} in {_SPAN[span]}",
         "refused": f"{number} declined {_many('payment', value)} {_FROM[key]} in {_SPAN[span]}",
         "chargebacks": f"{number} {_many('payment', value)} {_FROM[key]} taken back by the bank in {_SPAN[span]}",
-    }.get(kind) or f"{number} different {kind} {_FROM[key]} in {_SPAN[span]}"
+    }.get(kind) or f"{number} different {_ONE[kind] if value == 1 else kind} {_FROM[key]} in {_SPAN[span]}"
+
+
+def _unknown(column: str) -> str:
+    kind, _, rest = column.partition("_")
+    if kind == "since":
+        return f"no earlier payment attempt {_FROM[rest.rpartition('_')[2]]}"
+    return _NOTHING.get(column, "nothing earlier of this person to compare with")
 
 
 def _many(noun: str, value: float) -> str:
     return noun if value == 1 else f"{noun}s"
-
-
-def _meaning(column: str) -> str:
-    return next((a.meaning for a in FEATURES.aggregates if a.name == column), column)
 
 
 def score_reasons(score: Score, explain: Explain) -> tuple[Reason, ...]:
