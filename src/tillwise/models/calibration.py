@@ -13,10 +13,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression, minimize
-from scipy.special import expit, log_expit, logit
 
 from tillwise.errors import ArtifactDamaged
+from tillwise.models.log_odds import expit, log_expit, logit
 
 Vector = NDArray[np.float64]
 
@@ -95,6 +94,8 @@ def fit_beta(margin: Vector, y: Vector, weight: Vector) -> Calibration:
 
 def fit_isotonic(margin: Vector, y: Vector, weight: Vector) -> Calibration:
     """Fit knots at the centres of the pooled blocks; rates of 0 and 1 become half a row of doubt."""
+    from scipy.optimize import isotonic_regression  # noqa: PLC0415 - only fitting needs SciPy; a server starts without
+
     places, inverse = np.unique(margin, return_inverse=True)
     total = np.bincount(inverse, weights=weight)
     rate = np.bincount(inverse, weights=weight * y) / total
@@ -117,6 +118,8 @@ def _identity(_margin: Vector, _y: Vector, _weight: Vector) -> Calibration:
 
 def _fit_linear(design: Vector, y: Vector, weight: Vector, start: Vector, *, positive: int) -> Vector:
     """Minimise the penalised log loss of `design @ w`; the first `positive` weights stay above zero."""
+
+    from scipy.optimize import minimize  # noqa: PLC0415 - see fit_isotonic
 
     def loss(w: Vector) -> tuple[float, Vector]:
         z = design @ w

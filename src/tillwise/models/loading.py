@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from tillwise.errors import ArtifactDamaged
 from tillwise.models.artifact import Artifact
 from tillwise.models.baseline import RankedColumnModel, RateModel
 from tillwise.models.logistic import LogisticModel
+from tillwise.models.ranking.blend import BlendModel
 from tillwise.models.tabular import TabularModel
 
 
@@ -22,7 +23,7 @@ class Loadable(Protocol):
         ...
 
 
-KINDS: tuple[type[Loadable], ...] = (TabularModel, LogisticModel, RateModel, RankedColumnModel)
+KINDS: Final[tuple[type[Loadable], ...]] = (TabularModel, LogisticModel, RateModel, RankedColumnModel, BlendModel)
 
 
 def load_model(artifact: Artifact) -> Any:
@@ -33,5 +34,10 @@ def load_model(artifact: Artifact) -> Any:
     kind = artifact.manifest.get("kind")
     for known in KINDS:
         if known.kind == kind:
-            return known.load(artifact)
+            try:
+                return known.load(artifact)
+            except (KeyError, IndexError, TypeError, ValueError) as error:
+                raise ArtifactDamaged(
+                    f"model {artifact.version}: its files do not fit together ({error}); train again"
+                ) from error
     raise ArtifactDamaged(f"model {artifact.version} is of the unknown kind '{str(kind)[:40]}'; train again")

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import expit, log_expit
 
 from tillwise.errors import ArtifactDamaged, InvalidInput
 from tillwise.models.arrays import array_bytes, read_array
 from tillwise.models.artifact import Artifact
 from tillwise.models.calibration import Calibration, calibrate
+from tillwise.models.log_odds import expit, log_expit
 from tillwise.models.model import FAR, Design, Matrix, Rows, Vector, checked, column_names
 
 
@@ -98,6 +97,8 @@ def _standard(values: Vector, center: Vector, scale: Vector) -> Vector:
 
 
 def _minimise(z: Vector, train: Rows, ridge: float) -> Vector:
+    from scipy.optimize import minimize  # noqa: PLC0415 - only fitting needs SciPy; a server starts without
+
     y, weight = train.y, np.ones(len(train.y)) if train.weight is None else train.weight
 
     def loss(w: Vector) -> tuple[float, Vector]:

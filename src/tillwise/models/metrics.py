@@ -12,7 +12,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
+
+from tillwise.models.log_odds import expit, logit
 
 Vector = NDArray[np.float64]
 Integers = NDArray[np.int64]
