@@ -91,7 +91,7 @@ class Components:
                 raise ArtifactDamaged(f"model {artifact.version}: the factors do not fit the items; train again")
             als = artifact.manifest["params"]["als"]
             fold = FoldIn.of(factors, float(als["penalty"]), float(als["alpha"]))
-        if len(again) != len(codes):
+        if again.shape != codes.shape or codes.ndim != 1:
             raise ArtifactDamaged(f"model {artifact.version}: the rates do not fit the items; train again")
         return cls(codes, weights, fold, again)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from tillwise.models.ranking.history import Decay, Histories
 from tillwise.models.ranking.sparse import strongest
@@ -62,7 +63,11 @@ def together_in_order(histories: Histories, items: int, fade: float, *, forward:
     The kernel fade^|distance| is positive semidefinite, so the result may take the place of XᵀX in EASE. `forward`
     counts only pairs where j came strictly later than i.
     """
-    total = sp.csr_matrix(np.zeros((0, 0), dtype=np.float32), shape=(items, items))
+    nothing: tuple[NDArray[np.float32], tuple[NDArray[np.int64], NDArray[np.int64]]] = (
+        np.empty(0, dtype=np.float32),
+        (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)),
+    )
+    total = sp.csr_matrix(sp.coo_matrix(nothing, shape=(items, items)))
     sizes = np.diff(histories.offsets)
     for start in range(0, histories.rows, 4096):
         rows = np.arange(start, min(start + 4096, histories.rows))

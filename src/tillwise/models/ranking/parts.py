@@ -68,6 +68,8 @@ def scale(raw: Scores, kind: Kind) -> float:
 
     Subtracting the mean would move every item alike, so it is left out and an untouched item keeps the score 0.
     """
+    if not len(raw):
+        return 1.0
     spread = float(np.abs(raw).max()) if kind is Kind.OWN else float(raw.std(dtype=np.float64))
     return spread if spread > 1e-12 else 1.0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from tillwise.decisions.decision import Explain, Reason
@@ -13,7 +14,12 @@ from tillwise.vocabulary.codes import code_of
 
 MARK: Final = "<"
 """Stands between a part's name and the item it came from: `knn<sku-1`."""
-TOGETHER: Final = frozenset({"knn", "rp3", "ease"})
+CODES: Final = {
+    "knn": "bought_together", "rp3": "bought_together", "ease": "bought_together", "follow": "comes_next",
+    "als": "fits_history", "own": "bought_before", "content": "same_category",
+}  # fmt: skip
+"""Part of the blend → code of its reason; popularity keeps its own name."""
+_SAYS: Final = {"bought_together": "Often chosen together with", "comes_next": "Often chosen after"}
 STRONGEST: Final = 2
 _PLACED: Final = {
     "pinned": Reason("pinned", "Chosen by the shop", 1.0),
@@ -44,41 +50,48 @@ def reasons_of(
     placed = (_PLACED[how],) if how in _PLACED else ()
     if explain is Explain.NONE:
         return placed
-    found: dict[tuple[str, str], float] = {}
-    for label, amount in parts:
-        key = _words(label, items, place, kinds)
-        found[key] = found.get(key, 0.0) + amount
-    spoke = sum(amount for amount in found.values() if amount > 0)
-    ranked = sorted(((amount, *key) for key, amount in found.items() if amount > 0), reverse=True)
+    voices = _voices(parts)
+    spoke = sum(voice.amount for voice in voices if voice.amount > 0)
+    ranked = sorted((voice for voice in voices if voice.amount > 0), key=lambda voice: (-voice.amount, voice.code))
     shown = ranked if explain is Explain.FULL else ranked[:STRONGEST]
-    return (*placed, *(Reason(code, text, round(amount / spoke, 4)) for amount, code, text in shown))
+    reasons = [Reason(v.code, _text(v, items, place, kinds), round(v.amount / spoke, 4)) for v in shown]
+    return (*placed, *reasons)
 
 
-def _words(label: str, items: ItemSnapshot, place: int, kinds: dict[int, str]) -> tuple[str, str]:
-    name, _, source = label.partition(MARK)
-    if source:
-        return _from_item(name, source, items, kinds)
-    if name == "own":
-        return "bought_before", "You chose this before"
-    if name == "content":
+@dataclass(slots=True)
+class _Voice:
+    """Parts that say the same thing: their sum, and the past item that said most of it."""
+
+    code: str
+    amount: float = 0.0
+    source: str = ""
+    strongest: float = 0.0
+
+
+def _voices(parts: Sequence[tuple[str, float]]) -> list[_Voice]:
+    voices: dict[str, _Voice] = {}
+    for label, amount in parts:
+        name, _, source = label.partition(MARK)
+        code = CODES.get(name, name)
+        voice = voices.setdefault(code, _Voice(code))
+        voice.amount += amount
+        if source and amount > voice.strongest:
+            voice.source, voice.strongest = source, amount
+    return list(voices.values())
+
+
+def _text(voice: _Voice, items: ItemSnapshot, place: int, kinds: dict[int, str]) -> str:
+    if voice.code.startswith("popular_"):
+        return _POPULAR.get(int(voice.code.removeprefix("popular_").removesuffix("d")), "Popular now")
+    if voice.code == "bought_before":
+        return "You chose this before"
+    if voice.code == "same_category":
         category = items.categories[place]
-        return (
-            "same_category",
-            f"Like other things you chose from {category}" if category else "Like other things you chose",
-        )
-    if name.startswith("popular_"):
-        return name, _POPULAR.get(int(name.removeprefix("popular_").removesuffix("d")), "Popular now")
-    return "fits_history", "Fits what you chose before"
-
-
-def _from_item(name: str, source: str, items: ItemSnapshot, kinds: dict[int, str]) -> tuple[str, str]:
-    code = code_of(source)
-    title = items.titles[items.places[code]] or source
+        return f"Like other things you chose from {category}" if category else "Like other things you chose"
+    if not voice.source:
+        return "Fits what you chose before"
+    code = code_of(voice.source)
     kind = kinds.get(code)
-    if name in TOGETHER:
-        after = "" if kind is None else f", {_DID[kind]}"
-        return "bought_together", f"Often chosen together with {title}{after}"
-    if name == "follow":
-        return "comes_next", f"Often chosen after {title}"
-    after = "this page or your cart" if kind is None else f"{title}, {_DID[kind]}"
-    return "fits_item", f"Fits {after}"
+    title = (items.titles[items.places[code]] or voice.source) + ("" if kind is None else f", {_DID[kind]}")
+    alone = voice.strongest >= 0.99 * voice.amount
+    return f"{_SAYS.get(voice.code, 'Fits')} {title if alone else f'things you chose, above all {title}'}"

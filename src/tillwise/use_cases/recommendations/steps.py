@@ -15,7 +15,7 @@ from tillwise.events.log import read_head
 from tillwise.features.feature import DAY, FeatureSet
 from tillwise.features.row import FeatureRow
 from tillwise.features.snapshots import UNKNOWN, ItemSnapshot, SnapshotShelf
-from tillwise.models.ranking.blend import BlendModel, Part
+from tillwise.models.ranking.blend import DECIMALS, BlendModel, Part
 from tillwise.models.score import Score, ScoredItem
 from tillwise.privacy.permit import Permit
 from tillwise.use_cases.recommendations.asked import facts_of
@@ -147,7 +147,7 @@ class RecommendationSteps:
 
 def _scored(items: ItemSnapshot, index: int, parts: tuple[Part, ...]) -> ScoredItem:
     labelled = tuple((label_of(part, items), part.amount) for part in parts)
-    return ScoredItem(items.item_ids[index], math.fsum(amount for _, amount in labelled), labelled)
+    return ScoredItem(items.item_ids[index], round(math.fsum(amount for _, amount in labelled), DECIMALS), labelled)
 
 
 def _fresh(items: ItemSnapshot, policy: RecommendationPolicy) -> Mask:
@@ -195,6 +195,8 @@ def _popular(items: ItemSnapshot, policy: RecommendationPolicy, facts: Json) -> 
         labels.append(("content", like))
     scored = []
     for index in _pool(total, items, policy, facts).tolist():
-        parts = tuple((name, round(float(values[index]), 6)) for name, values in labels if values[index])
-        scored.append(ScoredItem(items.item_ids[index], math.fsum(amount for _, amount in parts), parts))
+        parts = tuple((name, round(float(values[index]), DECIMALS)) for name, values in labels if values[index])
+        scored.append(
+            ScoredItem(items.item_ids[index], round(math.fsum(amount for _, amount in parts), DECIMALS), parts)
+        )
     return tuple(sorted(scored, key=lambda item: (-item.score, item.item_id)))
