@@ -29,7 +29,9 @@ class Show:
         """Print a small table for a person; numbers are right-aligned."""
         if self.as_json:
             return
-        table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
+        table = Table(
+            title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False
+        )
         for index, name in enumerate(header):
             numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
             table.add_column(name, justify="right" if numeric else "left")

@@ -1,0 +1,150 @@
+"""Builds a shop's parts and wires them together; nothing else does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from tillwise.access import keys
+from tillwise.app.shop_file import ShopFile, read_shop_file
+from tillwise.decisions import receipts
+from tillwise.decisions.replay import Replayer
+from tillwise.decisions.road import Road
+from tillwise.decisions.use_case import UseCase
+from tillwise.engines.duckdb import Segments
+from tillwise.errors import ConfigurationError, TillwiseError
+from tillwise.events import tables
+from tillwise.events.log import EventLog
+from tillwise.features import tiles
+from tillwise.features.feature import FeatureSet
+from tillwise.features.snapshots import SnapshotShelf
+from tillwise.features.tiles import TileWriter
+from tillwise.jobs.learning import Learner
+from tillwise.outcomes import outcomes
+from tillwise.privacy import ledger
+from tillwise.privacy.gate import Gate
+from tillwise.releases.cache import ModelCache
+from tillwise.releases.releases import Releases
+from tillwise.review import case
+from tillwise.review.queue import Enqueue, ReviewQueue
+from tillwise.settings import Secrets, Settings, ShopFolder
+from tillwise.stores.sqlite import SqliteStore
+from tillwise.use_cases import churn, fraud, recommendations
+from tillwise.use_cases.recommendations import RecommendationPolicy
+from tillwise.vocabulary.clock import LogClock
+from tillwise.vocabulary.store import Store
+
+TABLES: Final = (
+    *tables.TABLES, *ledger.TABLES, *tiles.TABLES, *outcomes.TABLES, *receipts.TABLES, *case.TABLES, *keys.TABLES,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """A built shop. The doors (`cli`, `api`, `console`) call its parts."""
+
+    folder: ShopFolder
+    settings: Settings
+    secrets: Secrets
+    clock: LogClock
+    store: Store
+    log: EventLog
+    tiles: TileWriter
+    gate: Gate
+    releases: Releases
+    models: ModelCache
+    segments: Segments
+    shelf: SnapshotShelf
+    road: Road
+    replayer: Replayer
+    reviews: ReviewQueue
+    use_cases: Mapping[str, UseCase]
+    learners: Mapping[str, Learner]
+
+    def problems(self) -> Sequence[str]:
+        """Say why this shop is not ready to answer; nothing means ready."""
+        try:
+            with self.store.snapshot() as snapshot:
+                return tuple(self.models.problems(snapshot).values())
+        except TillwiseError as error:
+            return (str(error),)
+
+    def use_case(self, name: str) -> UseCase:
+        """Return a use case by its name; raise ConfigurationError naming those there are."""
+        if name not in self.use_cases:
+            raise ConfigurationError(f"there is no use case '{name}': this shop has {', '.join(self.use_cases)}")
+        return self.use_cases[name]
+
+    def feature_sets(self) -> tuple[FeatureSet, ...]:
+        """Return the features of every use case."""
+        return tuple(use_case.features for use_case in self.use_cases.values())
+
+    def close(self) -> None:
+        """Finish the queued work and let go of the files."""
+        self.road.close()
+        self.store.close()
+
+
+def build_app(path: Path) -> App:
+    """Build the shop in `path`; raise ConfigurationError when it is no shop or something in it is wrong."""
+    folder = ShopFolder(path)
+    settings, secrets = folder.settings(), folder.secrets()
+    clock = LogClock(settings.clock.offset_ms)
+    shelf = SnapshotShelf(folder.snapshots)
+    use_cases, learners = _use_cases(settings, secrets, shelf, read_shop_file(path))
+    store = SqliteStore(folder.database)
+    store.create(TABLES)
+    tile_writer = TileWriter(use_case.features for use_case in use_cases.values())
+    store.commit(tile_writer.rebuild).result()
+    gate = Gate(default_place=settings.shop.place)
+    releases = Releases(store, clock=clock)
+    models = ModelCache(releases, folder.models)
+    road = Road(store, gate, models, secrets, clock, on_receipt=(Enqueue(),))
+    return App(
+        folder=folder,
+        settings=settings,
+        secrets=secrets,
+        clock=clock,
+        store=store,
+        log=EventLog(store, secrets, clock, on_append=(tile_writer,)),
+        tiles=tile_writer,
+        gate=gate,
+        releases=releases,
+        models=models,
+        segments=Segments(folder.segments),
+        shelf=shelf,
+        road=road,
+        replayer=Replayer(store, gate, models, use_cases),
+        reviews=ReviewQueue(store, clock),
+        use_cases=use_cases,
+        learners=learners,
+    )
+
+
+def _use_cases(
+    settings: Settings, secrets: Secrets, shelf: SnapshotShelf, own: ShopFile
+) -> tuple[dict[str, UseCase], dict[str, Learner]]:
+    """Return use cases and learners by name: tillwise's own, then the shop's."""
+    policy = settings.policy
+    pairs: list[tuple[UseCase, Learner]] = [
+        (recommendations.recommendations(shelf, _recommendation_policy(settings)), recommendations.LEARNER),
+        (fraud.fraud(secrets, policy.get("fraud")), fraud.LEARNER),
+        (churn.churn(policy.get("churn")), churn.LEARNER),
+        *own.use_cases,
+    ]
+    names = [use_case.name for use_case, _ in pairs]
+    for name in (*policy, *own.extra_features):
+        if name not in names:
+            raise ConfigurationError(f"'{name}' is no use case: this shop has {', '.join(names)}")
+    return {use_case.name: use_case for use_case, _ in pairs}, {pair[0].name: pair[1] for pair in pairs}
+
+
+def _recommendation_policy(settings: Settings) -> RecommendationPolicy:
+    try:
+        return msgspec.convert(settings.policy.get("recommendations", {}), RecommendationPolicy)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"tillwise.toml [policy.recommendations]: {error}") from None
