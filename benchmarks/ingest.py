@@ -4,7 +4,8 @@
     python benchmarks/ingest.py --http http://127.0.0.1:8420 --key KEY     over HTTP, batches posted to /v1/batch
 
 Protocol. `--events` events (default 60 000) of a shop's day, seeded: half product views, the rest searches, carts,
-orders of one to four lines and payments with all person-like keys. Batches of 100, `--clients` of them in flight.
+orders of one to four lines and payments with all person-like keys; all keyed tables, and hour and day tiles of
+merchants, items and the whole shop. Batches of 100, `--clients` of them in flight.
 In the same run and folder: the raw SQLite insert of the very same rows into the same tables and indexes, one
 transaction and one full sync per batch, nothing else (`executemany` on ready tuples), and the disk's own fsync.
 Targets: at least 0.35 × raw and 8 000 events/s.
@@ -18,20 +19,48 @@ import os
 import random
 import sqlite3
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
+
+import httpx
 
 from tillwise.events.ingest import read_body, read_message
 from tillwise.events.log import Appended, EventLog
 from tillwise.events.tables import TABLES
+from tillwise.features.feature import DAY, Agg, Aggregate, FeatureSet, Key
+from tillwise.features.tiles import TABLES as TILE_TABLES
+from tillwise.features.tiles import TileWriter
 from tillwise.settings import Secrets
 from tillwise.stores.sqlite import SqliteStore
+from tillwise.use_cases.fraud.features import FEATURES as FRAUD
 from tillwise.vocabulary.clock import LogClock, wall_now
+from tillwise.vocabulary.purpose import Purpose
 
 BATCH = 100
+ALL_TABLES = (*TABLES, *TILE_TABLES)
+HOT_EVENTS = (("Order Completed", True), ("Product Viewed", False), ("Product Added", False))
+
+
+def _hot(agg: Agg, key: Key, event: str, of: str | None, *, lines: bool) -> Aggregate:
+    name = f"{agg}_{key}_{event.split()[1].lower()}"
+    purposes = frozenset({Purpose.OPERATIONS})
+    return Aggregate(name, key, (event,), agg, 30 * DAY, "for the benchmark", of, lines, purposes=purposes)
+
+
+HOT = FeatureSet(
+    "hot",
+    (
+        *(_hot(Agg.COUNT, "item", event, None, lines=lines) for event, lines in HOT_EVENTS),
+        *(_hot(Agg.SUM, "item", event, "quantity", lines=lines) for event, lines in HOT_EVENTS),
+        *(_hot(Agg.COUNT, "shop", event, None, lines=lines) for event, lines in HOT_EVENTS),
+    ),
+)
+"""Hot keys as recommendations and monitors read them: two sums of three events by item, counts of the whole shop."""
 SECRETS = Secrets(b"benchmark secret of 32 bytes ...")
 
 
@@ -108,11 +137,16 @@ def read_all(body: bytes) -> list[Any]:
     return [read_message(message, received=now, sent_at=delivery.sent_at) for message in delivery.messages]
 
 
+def hooks() -> tuple[TileWriter, ...]:
+    """Return what keeps the tiles of hot keys: merchants as fraud reads them, items and the shop by their orders."""
+    return (TileWriter((FRAUD, HOT)),)
+
+
 def in_process(bodies: list[bytes], path: Path, clients: int) -> float:
     """Read and append every body with `clients` batches in flight; return events per second."""
     store = SqliteStore(path)
-    store.create(TABLES)
-    log = EventLog(store, SECRETS, LogClock())
+    store.create(ALL_TABLES)
+    log = EventLog(store, SECRETS, LogClock(), hooks())
 
     def run() -> None:
         waiting: list[Future[Appended]] = []
@@ -131,14 +165,14 @@ def raw_inserts(source: Path, target: Path) -> float:
     """Insert the rows of `source` into the same empty tables; return events per second of it."""
     read = sqlite3.connect(source)
     names = [row[0] for row in read.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'head'")]
-    with_seq = [name for name in names if name in ("events", "facts") or name.startswith(("by_", "tile"))]
+    with_seq = [name for name in names if name in ("events", "facts") or name.startswith("by_")]
     rows = {name: read.execute(f"SELECT * FROM {name}").fetchall() for name in names}
     read.close()
     batches = max(1, len(rows["events"]) // BATCH)
     write = sqlite3.connect(target, isolation_level=None)
     write.execute("PRAGMA journal_mode = WAL")
     write.execute("PRAGMA synchronous = FULL")
-    for statement in TABLES:
+    for statement in ALL_TABLES:
         write.execute(statement)
     work = {name: _in_batches(name, rows[name], batches, by_seq=name in with_seq) for name in names}
     holes = {name: ",".join("?" * len(rows[name][0])) for name in names if rows[name]}
@@ -169,11 +203,6 @@ def _in_batches(name: str, rows: list[Any], batches: int, *, by_seq: bool) -> li
 
 def over_http(bodies: list[bytes], url: str, key: str, clients: int) -> float:
     """Post every body with keep-alive connections, `clients` at a time; return acknowledged events per second."""
-    import threading
-    from queue import Empty, SimpleQueue
-
-    import httpx
-
     queue: SimpleQueue[bytes] = SimpleQueue()
     for body in bodies:
         queue.put(body)

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from tillwise.errors import StoreUnavailable
-from tillwise.stores.sqlite import SqliteStore
+from tillwise.stores.sqlite import SqliteStore, SqliteTransaction
+from tillwise.stores.sqlite_checkpoint import Checkpointer
+from tillwise.stores.sqlite_writer import SqliteWriter, connect
 from tillwise.vocabulary.store import Transaction
 
 TABLE = ("CREATE TABLE IF NOT EXISTS blobs (n INTEGER PRIMARY KEY, content BLOB NOT NULL) STRICT",)
@@ -134,3 +136,25 @@ def test_only_its_owner_may_read_the_file(store: SqliteStore, tmp_path: Path) ->
     store.commit(lambda t: insert(t, 1)).result()
     assert {file.name: file.stat().st_mode & 0o077 for file in tmp_path.iterdir()} == {
         "store.db": 0, "store.db-wal": 0, "store.db-shm": 0}  # fmt: skip
+
+
+def test_the_write_ahead_log_is_started_over_under_load(tmp_path: Path) -> None:
+    """Commits never wait for a checkpoint of their own making, and the log file still does not grow for ever."""
+    path = tmp_path / "store.db"
+    writer = SqliteWriter(path, BOUND, SqliteTransaction, Checkpointer(
+        lambda: connect(path, BOUND, writing=True), interval=0.0, restart_frames=50))  # fmt: skip
+    for statement in TABLE:
+        writer.begin()
+        writer.run(lambda t, s=statement: t.run(s))
+        writer.commit()
+    written = 0
+    for n in range(400):
+        writer.begin()
+        writer.run(lambda t, n=n: insert(t, n, 40_000))
+        writer.commit()
+        written += 40_000
+    assert os.path.getsize(f"{path}-wal") < written / 2
+    writer.close()
+    store = SqliteStore(path)
+    assert count(store) == 400
+    store.close()

@@ -41,6 +41,10 @@ class Writer(Protocol):
         """Undo everything and forget a connection that may be broken; never raises."""
         ...
 
+    def close(self) -> None:
+        """Let go of everything; nothing follows."""
+        ...
+
 
 class GroupCommit:
     """A thread that owns a writer. Work waits in a queue while the one before it is committed."""
@@ -80,7 +84,7 @@ class GroupCommit:
             group = [first]
             last = self._gather(group)
             self._commit(group)
-        self._writer.abandon()
+        self._writer.close()
 
     def _gather(self, group: list[Work]) -> bool:
         """Add what is waiting; return True when the end was among it."""

@@ -91,9 +91,9 @@ class SqliteStore:
 
     def close(self) -> None:
         self._closed = True
-        self._commits.close()
         while self._idle:
             self._idle.pop().close()
+        self._commits.close()  # last, so that the writer's closing leaves one tidy file
 
     def _reader(self) -> sqlite3.Connection:
         if self._closed:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tillwise.errors import StoreUnavailable
+from tillwise.stores.sqlite_checkpoint import Checkpointer
 from tillwise.vocabulary.store import Transaction
 
 _ENVIRONMENT: Final = frozenset(
@@ -39,7 +40,7 @@ def connect(path: Path, busy_seconds: float, *, writing: bool) -> sqlite3.Connec
         connection.execute("PRAGMA mmap_size = 1073741824")
         connection.execute("PRAGMA temp_store = MEMORY")
         if writing:
-            connection.execute("PRAGMA wal_autocheckpoint = 4000")
+            connection.execute("PRAGMA wal_autocheckpoint = 0")
         else:
             connection.execute("PRAGMA query_only = ON")
     except sqlite3.Error:
@@ -56,18 +57,24 @@ class SqliteWriter:
     """
 
     def __init__(
-        self, path: Path, busy_seconds: float, transaction: Callable[[sqlite3.Connection], Transaction]
+        self,
+        path: Path,
+        busy_seconds: float,
+        transaction: Callable[[sqlite3.Connection], Transaction],
+        checkpointer: Checkpointer | None = None,
     ) -> None:
         self._path = path
         self._busy_seconds = busy_seconds
         self._wrap = transaction
         self._connection: sqlite3.Connection | None = None
         self._transaction: Transaction | None = None
+        self._checkpointer = checkpointer or Checkpointer(lambda: connect(path, busy_seconds, writing=True))
         with suppress(StoreUnavailable):
             self._open()
 
     def begin(self) -> None:
         connection, _ = self._open()
+        self._checkpointer.before_writing(connection)
         deadline = time.monotonic() + self._busy_seconds
         pause = _FIRST_PAUSE
         while True:
@@ -98,6 +105,11 @@ class SqliteWriter:
     def commit(self) -> None:
         connection, _ = self._open()
         self._execute(connection, "COMMIT")
+        self._checkpointer.committed()
+
+    def close(self) -> None:
+        self._checkpointer.close()
+        self.abandon()
 
     def abandon(self) -> None:
         if self._connection is not None:
