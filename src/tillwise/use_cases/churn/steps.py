@@ -12,9 +12,10 @@ import numpy as np
 from tillwise.decisions.decision import Decision, Degraded, Explain, Reason, Request
 from tillwise.decisions.use_case import UseCase
 from tillwise.errors import ConfigurationError, InvalidInput
+from tillwise.explanations.reasons import contributions_of
 from tillwise.features.online import OnlineFeatures
 from tillwise.features.row import FeatureRow
-from tillwise.models.score import Contribution, Score
+from tillwise.models.score import Score
 from tillwise.privacy.permit import Permit
 from tillwise.use_cases.churn.features import FEATURES
 from tillwise.use_cases.churn.learning import ChurnLearner
@@ -49,13 +50,9 @@ class ChurnSteps:
 
     def think(self, row: FeatureRow, model: Any, explain: Explain) -> Score:
         """Return the calibrated probability of no order within the horizon, with exact contributions if wanted."""
-        x = np.array([row.values], dtype=np.float32)
-        contributions: tuple[Contribution, ...] = ()
-        if explain is not Explain.NONE:
-            weights = model.contributions(x)[0, :-1].tolist()
-            parts = zip(row.columns, row.values, weights, strict=True)
-            contributions = tuple(Contribution(*part) for part in parts)
-        return Score(row, None, float(model.predict(x)[0]), contributions=contributions)
+        contributions = () if explain is Explain.NONE else contributions_of(model, row.values)
+        probability = float(model.predict(np.array([row.values], dtype=np.float32))[0])
+        return Score(row, None, probability, contributions=contributions)
 
     def act(self, score: Score, seed: int, explain: Explain) -> Decision:
         """Write to those for whom it pays, never right after an order, never to somebody who never bought."""

@@ -1,14 +1,15 @@
-"""Why a fraud score is what it is, in plain words: one phrase per column, filled with the value it had."""
+"""Why a fraud score is what it is, in plain words: one phrase per column."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from tillwise.decisions.decision import Explain, Reason
-from tillwise.models.score import Contribution, Score
+from tillwise.explanations.phrases import Phrase
+from tillwise.explanations.reasons import Direction, reasons
+from tillwise.models.score import Score
+from tillwise.use_cases.fraud.features import FEATURES
 
-TOP: Final = 3
-_DAY: Final = 86_400_000
 _SPAN: Final = {
     "1h": "an hour", "24h": "a day", "7d": "a week", "30d": "a month", "90d": "three months", "180d": "half a year",
     "365d": "a year",
@@ -17,83 +18,100 @@ _FROM: Final = {
     "subject": "by this person", "device": "from this device", "card": "with this card",
     "ip": "from this internet address", "address": "to this shipping address", "email": "with this e-mail address",
 }  # fmt: skip
-_KNOWN: Final = {
-    "order_amount": "the amount of this order",
-    "hour": "it is {v:.0f} o'clock (UTC)",
-    "amount_24h_subject": "what this person tried to pay in a day",
-    "mean_amount_180d_subject": "what this person usually pays",
-    "max_amount_180d_subject": "the most this person paid in half a year",
-    "amount_ratio": "the order is {v:.1f} times this person's usual amount",
-    "rule_points": "{v:.0f} warning signs by fixed rules",
-    "account_age": "the account is {d:.0f} days old",
-}
-_NOTHING: Final = {
-    "account_age": "nobody knows how old the account is",
-    "country_mismatch": "billing or shipping country is not given",
-    "order_amount": "the order names no amount",
-}
 _ONE: Final = {"cards": "card", "devices": "device", "addresses": "address", "people": "person"}
-_YES_NO: Final = {
-    "country_mismatch": ("billing and shipping country differ", "billing and shipping country are the same"),
-    "amount_above_max": ("larger than any order of this person before", "not larger than this person's orders before"),
-    "new_device": ("this device has not paid here before", "this device has paid here before"),
-    "new_card": ("this card has not paid here before", "this card has paid here before"),
-    "new_address": ("nothing was sent to this address before", "orders went to this address before"),
-    "first_attempt": ("this person has not paid here before", "this person has paid here before"),
-    "night": ("it is night (UTC)", "it is not night (UTC)"),
-    "new_everything": ("device, card and address are all new here", "device, card or address is known here"),
+_NONE_BEFORE: Final = "no earlier payment of this person to compare with"
+_LOWERS: Final = Direction(lowers=" (lowers the risk)")
+
+PLAIN: Final[dict[str, Phrase]] = {
+    "order_amount": Phrase("the order is over {value}", "money", unknown="the order names no amount", group="amount"),
+    "hour": Phrase("it is {value} o'clock (UTC)", group="hour"),
+    "night": Phrase("it is night (UTC)", "flag", none="it is not night (UTC)", group="hour"),
+    "amount_24h_subject": Phrase("{value} tried by this person in a day", "money", unknown=_NONE_BEFORE),
+    "mean_amount_180d_subject": Phrase(
+        "this person usually pays {value}", "money", unknown=_NONE_BEFORE, group="amount_ratio"
+    ),
+    "max_amount_180d_subject": Phrase(
+        "the most this person paid in half a year is {value}", "money", unknown=_NONE_BEFORE, group="amount_ratio"
+    ),
+    "amount_ratio": Phrase(
+        "the order is {value} times this person's usual amount", "number", unknown=_NONE_BEFORE, group="amount_ratio"
+    ),
+    "amount_above_max": Phrase(
+        "larger than any order of this person before", "flag", none="not larger than this person's orders before",
+        unknown=_NONE_BEFORE, group="amount_ratio",
+    ),
+    "account_age": Phrase(
+        "the account was opened {value} ago", "duration", unknown="nobody knows how old the account is"
+    ),
+    "since_attempt_subject": Phrase(
+        "last payment attempt of this person {value} ago", "duration", unknown="this person has not paid here before",
+        group="first_attempt",
+    ),
+    "first_attempt": Phrase(
+        "this person has not paid here before", "flag", none="this person has paid here before", group="first_attempt"
+    ),
+    "since_attempt_device": Phrase(
+        "last payment attempt from this device {value} ago", "duration", unknown="this device has not paid here before",
+        group="new_device",
+    ),
+    "new_device": Phrase(
+        "this device has not paid here before", "flag", none="this device has paid here before, or is not named",
+        group="new_device",
+    ),
+    "since_attempt_card": Phrase(
+        "last payment attempt with this card {value} ago", "duration", unknown="this card has not paid here before",
+        group="new_card",
+    ),
+    "new_card": Phrase(
+        "this card has not paid here before", "flag", none="this card has paid here before, or is not named",
+        group="new_card",
+    ),
+    "since_attempt_address": Phrase(
+        "last order to this shipping address {value} ago", "duration",
+        unknown="nothing was sent to this address before", group="new_address",
+    ),
+    "new_address": Phrase(
+        "nothing was sent to this address before", "flag", none="orders went to this address before, or none is named",
+        group="new_address",
+    ),
+    "new_everything": Phrase(
+        "device, card and address are all new here", "flag", none="device, card or address is known here"
+    ),
+    "country_mismatch": Phrase(
+        "billing and shipping country differ", "flag", none="billing and shipping country are the same",
+        unknown="billing or shipping country is not given",
+    ),
+    "rule_points": Phrase(
+        "{value} warning signs by fixed rules", one="1 warning sign by fixed rules", none="no warning sign found"
+    ),
     **{
-        f"has_{key}": (f"the order names its {noun}", f"the order names no {noun}")
+        f"has_{key}": Phrase(f"the order names its {noun}", "flag", none=f"the order names no {noun}")
         for key, noun in (("device", "device"), ("card", "card"), ("ip", "internet address"),
                           ("address", "shipping address"), ("email", "e-mail address"))
     },
 }  # fmt: skip
 
 
-def text_of(column: str, value: float | None) -> str:
-    """Return the phrase of a column with this value."""
-    if value is None:
-        return _unknown(column)
-    if column in _YES_NO:
-        return _YES_NO[column][0 if value else 1]
-    if column in _KNOWN:
-        return _KNOWN[column].format(v=value, d=value / _DAY)
-    kind, _, rest = column.partition("_")
-    if kind == "since":
-        return f"last payment attempt {_FROM[rest.rpartition('_')[2]]} {value / _DAY:.1f} days ago"
-    span, _, key = rest.partition("_")
-    number = f"{value:.0f}"
-    return {
-        "attempts": f"{number} payment {_many('attempt', value)} {_FROM[key]} in {_SPAN[span]}",
-        "refused": f"{number} declined {_many('payment', value)} {_FROM[key]} in {_SPAN[span]}",
-        "chargebacks": f"{number} {_many('payment', value)} {_FROM[key]} taken back by the bank in {_SPAN[span]}",
-    }.get(kind) or f"{number} different {_ONE[kind] if value == 1 else kind} {_FROM[key]} in {_SPAN[span]}"
+def _counted(column: str) -> Phrase:
+    kind, span, key = column.split("_")
+    of, during = _FROM[key], _SPAN[span]
+    many, one = {
+        "attempts": ("payment attempts", "payment attempt"),
+        "refused": ("declined payments", "declined payment"),
+        "chargebacks": ("chargebacks on payments", "chargeback on a payment"),
+    }.get(kind) or (f"different {kind}", _ONE[kind])
+    return Phrase(
+        f"{{value}} {many} {of} in {during}", one=f"1 {one} {of} in {during}", none=f"no {one} {of} in {during}"
+    )
 
 
-def _unknown(column: str) -> str:
-    kind, _, rest = column.partition("_")
-    if kind == "since":
-        return f"no earlier payment attempt {_FROM[rest.rpartition('_')[2]]}"
-    return _NOTHING.get(column, "nothing earlier of this person to compare with")
+PHRASES: Final = {column: PLAIN.get(column) or _counted(column) for column in FEATURES.columns}
+"""A phrase for every column."""
 
 
-def _many(noun: str, value: float) -> str:
-    return noun if value == 1 else f"{noun}s"
-
-
-def score_reasons(score: Score, explain: Explain) -> tuple[Reason, ...]:
-    """Return the score itself as a reason, and the contributions that moved it most: 3 for `top`, all for `full`.
-
-    A weight is the contribution's share of all movement, in the model's log-odds; below 0 it lowered the risk.
-    """
-    if score.value is None:
-        return ()
-    moved = sum(abs(c.weight) for c in score.contributions)
-    strongest = sorted((c for c in score.contributions if c.weight), key=lambda c: (-abs(c.weight), c.column))
-    shown = strongest if explain is Explain.FULL else strongest[:TOP]
-    return tuple(_reason(c, moved) for c in shown)
-
-
-def _reason(contribution: Contribution, moved: float) -> Reason:
-    text = text_of(contribution.column, contribution.value)
-    return Reason(contribution.column, text[0].upper() + text[1:], round(contribution.weight / moved, 4))
+def score_reasons(score: Score, explain: Explain, currency: str = "") -> tuple[Reason, ...]:
+    """Return what moved the score most: the 3 strongest reasons for `top`, all for `full`, none for `none`."""
+    said = reasons(
+        score.contributions, PHRASES, top=None if explain is Explain.FULL else 3, currency=currency, direction=_LOWERS
+    )
+    return tuple(Reason(*each) for each in said)

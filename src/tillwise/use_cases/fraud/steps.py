@@ -13,11 +13,13 @@ from tillwise.decisions.decision import Decision, Degraded, Explain, Reason, Req
 from tillwise.decisions.use_case import UseCase
 from tillwise.errors import ConfigurationError
 from tillwise.events.keys import order_code, person_code
-from tillwise.features.feature import HOUR
+from tillwise.explanations.reasons import contributions_of
+from tillwise.features.feature import DAY, HOUR
 from tillwise.features.online import OnlineFeatures
 from tillwise.features.row import FeatureRow
-from tillwise.models.score import Contribution, Score
+from tillwise.models.score import Score
 from tillwise.privacy.permit import Permit
+from tillwise.review.queue import opened_since
 from tillwise.settings import Secrets
 from tillwise.use_cases.fraud.features import FEATURES, REQUEST
 from tillwise.use_cases.fraud.learning import FraudLearner
@@ -67,8 +69,13 @@ class FraudSteps:
 
     def know(self, permit: Permit, request: Request, snapshot: Snapshot) -> FeatureRow:
         """Read velocity, sharing and history of the order's keys, and how full the review queue is."""
-        numbers = order_numbers(request.body, permit.point.at)
-        facts: Json = {"numbers": numbers, "open_reviews": _open_reviews(snapshot, permit.point.at, self.policy)}
+        numbers, day_ago = order_numbers(request.body, permit.point.at), permit.point.at - DAY
+        opened = opened_since(snapshot, NAME, day_ago, simulated=request.simulated)
+        facts: Json = {
+            "currency": _inside(request.body, ("order", "currency")) or "",
+            "numbers": numbers,
+            "open_reviews": opened,
+        }
         if not permit.granted:
             known = {**dict.fromkeys(FEATURES.columns), **{name: numbers[name] for name in REQUEST}}
             return FeatureRow(permit, FEATURES.hash, FEATURES.columns, tuple(known.values()), facts)
@@ -80,13 +87,9 @@ class FraudSteps:
 
     def think(self, row: FeatureRow, model: Any, explain: Explain) -> Score:
         """Return the calibrated probability of a chargeback, with exact contributions unless none are wanted."""
-        x = np.array([row.values], dtype=np.float32)
-        contributions: tuple[Contribution, ...] = ()
-        if explain is not Explain.NONE:
-            weights = model.contributions(x)[0, :-1].tolist()
-            parts = zip(row.columns, row.values, weights, strict=True)
-            contributions = tuple(Contribution(*part) for part in parts)
-        return Score(row, None, float(model.predict(x)[0]), contributions=contributions)
+        contributions = () if explain is Explain.NONE else contributions_of(model, row.values)
+        probability = float(model.predict(np.array([row.values], dtype=np.float32))[0])
+        return Score(row, None, probability, contributions=contributions)
 
     def act(self, score: Score, seed: int, explain: Explain) -> Decision:
         """Take the cheapest action the rules allow; let a few declined orders pass by lot, and say with what chance."""
@@ -102,7 +105,10 @@ class FraudSteps:
             action = APPROVE if passed else DECLINE
             rules += ["random_pass"] if passed else []
             result = {"propensity": chance if passed else 1.0 - chance, "random_pass": passed}
-        reasons = (*spoken.reasons, *score_reasons(score, explain)) or (_score_alone(probability, action),)
+        told = score_reasons(score, explain, str(score.row.facts.get("currency", "")))
+        reasons = (*spoken.reasons, *told) or (_score_alone(probability, action),)
+            _score_alone(probability, action),
+        )
         return Decision(action, reasons, score=probability, result=result, rules=tuple(rules))
 
     def fallback(self, row: FeatureRow | None, request: Request, why: Degraded) -> Decision:
@@ -145,10 +151,6 @@ def _values(row: FeatureRow) -> dict[str, float | None]:
 
 def _score_alone(probability: float, action: str) -> Reason:
     return Reason("score", f"With a fraud risk of {probability:.1%}, to {action} costs the shop least", 1.0)
-
-
-def _open_reviews(snapshot: Snapshot, at: int, policy: FraudPolicy) -> int:
-    return 0
 
 
 def fraud(secrets: Secrets | None = None, policy: Mapping[str, Any] | None = None) -> UseCase:
