@@ -10,6 +10,7 @@ from typing import Any
 from tillwise.access.keys import create_keys
 from tillwise.decisions import receipts
 from tillwise.decisions.decision import Decision, Degraded, Explain, ListedItem, Reason, Request
+from tillwise.decisions.replay import Replayer
 from tillwise.decisions.road import Road
 from tillwise.decisions.use_case import UseCase
 from tillwise.events.log import EventLog
@@ -21,6 +22,9 @@ from tillwise.outcomes import outcomes
 from tillwise.privacy import ledger
 from tillwise.privacy.gate import Gate
 from tillwise.privacy.permit import Permit
+from tillwise.releases.releases import Releases
+from tillwise.review.case import TABLES as REVIEW_TABLES
+from tillwise.review.queue import Enqueue, ReviewQueue
 from tillwise.settings import Secrets, ServeSettings, Settings
 from tillwise.stores.sqlite import SqliteStore
 from tillwise.vocabulary.clock import LogClock
@@ -84,7 +88,7 @@ class ToyModel:
     version: str = "sha256:" + "0" * 64
     features: str = ""
     released: int = 1_700_000_000_000
-    model: Any = None
+    model: Any = "toy"
 
 
 @dataclass
@@ -97,7 +101,7 @@ class ToyModels:
         return None if self.missing else ToyModel()
 
     def load(self, version: str) -> Any:
-        return None
+        return "toy"
 
 
 @dataclass
@@ -109,6 +113,9 @@ class ToyShop:
     road: Road
     use_cases: Mapping[str, UseCase]
     keys: dict[str, str]
+    replayer: Replayer
+    releases: Releases
+    reviews: ReviewQueue
     secrets: Secrets = SECRETS
     clock: LogClock = field(default_factory=LogClock)
     settings: Settings = field(default_factory=lambda: Settings(serve=ServeSettings(origins=(ORIGIN,))))
@@ -126,7 +133,7 @@ class ToyShop:
 def build_toy(folder: Path) -> ToyShop:
     """Build the shop in a folder."""
     store = SqliteStore(folder / "tillwise.db")
-    store.create((*EVENT_TABLES, *receipts.TABLES, *ledger.TABLES, *outcomes.TABLES))
+    store.create((*EVENT_TABLES, *receipts.TABLES, *ledger.TABLES, *outcomes.TABLES, *REVIEW_TABLES))
     clock = LogClock()
     models = ToyModels()
     cases = {
@@ -134,5 +141,16 @@ def build_toy(folder: Path) -> ToyShop:
         "fraud": use_case("fraud", Purpose.FRAUD_PREVENTION),
         "churn": use_case("churn", Purpose.MARKETING),
     }
-    road = Road(store, Gate(default_place="US"), models, SECRETS, clock)
-    return ToyShop(store, EventLog(store, SECRETS, clock), road, cases, create_keys(store), models=models)
+    gate = Gate(default_place="US")
+    road = Road(store, gate, models, SECRETS, clock, on_receipt=(Enqueue(),))
+    return ToyShop(
+        store,
+        EventLog(store, SECRETS, clock),
+        road,
+        cases,
+        create_keys(store),
+        Replayer(store, gate, models, cases),
+        Releases(store, clock=clock),
+        ReviewQueue(store, clock),
+        models=models,
+    )

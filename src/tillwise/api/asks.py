@@ -11,13 +11,20 @@ from msgspec import Meta
 from tillwise.outcomes.outcomes import KINDS
 from tillwise.vocabulary.money import MAX_MINOR
 
-Id = Annotated[str, Meta(min_length=1, max_length=200, description="an opaque id")]
+_UNFIT = r"\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff"
+"""Control characters, and the invisible ones that make two ids look alike: no id may hold them."""
+Id = Annotated[
+    str,
+    Meta(min_length=1, max_length=200, pattern=rf"^[^\s{_UNFIT}][^{_UNFIT}]*$(?!\n)", description="an opaque id"),
+]
 Minor = Annotated[int, Meta(ge=0, le=MAX_MINOR, description="an amount in integer minor units, such as cents")]
 Quantity = Annotated[int, Meta(ge=0, le=1_000_000)]
-Country = Annotated[str, Meta(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2, such as DE")]
-Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$", description="ISO 4217, such as EUR")]
+Country = Annotated[str, Meta(max_length=2, pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2, such as DE")]
+Currency = Annotated[str, Meta(max_length=3, pattern=r"^[A-Z]{3}$", description="ISO 4217, such as EUR")]
 Short = Annotated[str, Meta(max_length=40)]
-Definition = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}$", description="the hash of a feature definition")]
+Definition = Annotated[
+    str, Meta(max_length=71, pattern=r"^sha256:[0-9a-f]{64}$", description="the hash of a feature definition")
+]
 Moment = Annotated[datetime, Meta(tz=True, description="RFC 3339 with a time zone")]
 Address = Annotated[str, Meta(max_length=45, extra_json_schema={"anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]})]
 
@@ -96,7 +103,7 @@ class Payment(Strict, frozen=True, kw_only=True):
 
     method: Annotated[str, Meta(min_length=1, max_length=40)]
     card_hash: Id | None = None
-    bin: Annotated[str, Meta(pattern=r"^[0-9]{4,8}$")] | None = None
+    bin: Annotated[str, Meta(max_length=8, pattern=r"^[0-9]{4,8}$")] | None = None
 
 
 class Billing(Strict, frozen=True, kw_only=True):
@@ -135,14 +142,15 @@ class OutcomeTold(Strict, frozen=True, kw_only=True):
     at: Moment | None = None
 
 
-class Verdict(Strict, frozen=True, kw_only=True):
-    """What a reviewer found, and why."""
+class Judgement(Strict, frozen=True, kw_only=True):
+    """What a reviewer found, and why. `reviewer` is the key's own name when nobody is named."""
 
     verdict: Literal["approve", "decline"]
-    reason: Annotated[str, Meta(min_length=1, max_length=1_000)]
+    reason: Annotated[str, Meta(min_length=1, max_length=1_000, pattern=r"\S")]
+    reviewer: Id | None = None
 
 
-class Taken(Strict, frozen=True, kw_only=True):
+class Taking(Strict, frozen=True, kw_only=True):
     """Who takes a case."""
 
     reviewer: Id | None = None

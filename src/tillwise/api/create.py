@@ -11,6 +11,8 @@ from tillwise.api.entry import Admission
 from tillwise.api.health import health_routes
 from tillwise.api.metrics import Metrics
 from tillwise.api.openapi import describe, openapi_route
+from tillwise.api.records import record_routes
+from tillwise.api.reviewing import review_routes
 from tillwise.api.shop import Shop
 from tillwise.api.tracking import tracking_routes
 
@@ -22,6 +24,8 @@ def create_api(shop: Shop) -> Door:
     routes = (
         *tracking_routes(shop),
         *decision_routes(shop, figures),
+        *record_routes(shop),
+        *review_routes(shop),
         *health_routes(shop, figures),
     )
     described = describe(routes, version("tillwise"))

@@ -11,6 +11,7 @@ import msgspec
 from tillwise.api.asks import ChurnAsk, Common, FraudAsk, RecommendationsAsk
 from tillwise.api.body import decode
 from tillwise.api.metrics import Metrics
+from tillwise.api.problem import Refusal
 from tillwise.api.route import Call, Reply, Route
 from tillwise.api.shop import Shop
 from tillwise.decisions.answer import Answer, Envelope
@@ -39,12 +40,12 @@ class Asking:
 ASKINGS: Final = (
     Asking(
         "/rank/recommendations", "recommendations", RecommendationsAsk, "What to show somebody",
-        {"request_id": "r-1", "subject": "u-17", "place": {"country": "DE"}, "placement": "home", "k": 5},
+        {"subject": "u-17", "place": {"country": "DE"}, "placement": "home", "k": 5},
     ),
     Asking(
         "/predict/fraud", "fraud", FraudAsk, "Whether to trust an order",
         {
-            "request_id": "c-9f2", "subject": "u-17", "place": {"country": "DE", "postcode": "10115"},
+            "subject": "u-17", "place": {"country": "DE", "postcode": "10115"},
             "order": {"id": "o-551", "amount": 5990, "currency": "EUR",
                       "items": [{"item_id": "sku-1", "quantity": 2}]},
             "payment": {"method": "card", "card_hash": "b1f0", "bin": "411111"},
@@ -54,7 +55,7 @@ ASKINGS: Final = (
     ),
     Asking(
         "/predict/churn", "churn", ChurnAsk, "Whether somebody is about to leave",
-        {"request_id": "w-1", "subject": "u-17", "place": {"country": "DE"}},
+        {"subject": "u-17", "place": {"country": "DE"}},
     ),
 )  # fmt: skip
 
@@ -79,6 +80,10 @@ def _route(shop: Shop, figures: Metrics, asking: Asking) -> Route:
             answer = await settled(pending)
         except Conflict as error:
             raise InvalidInput(str(error), field="request_id") from None
+        except InvalidInput as error:
+            if error.field.startswith("features"):
+                raise Refusal(409, str(error), error.field) from None  # well formed, but not of what is released
+            raise
         figures.decided(answer, dry_run=request.dry_run)
         return Reply(answer.body)
 
@@ -91,7 +96,7 @@ def _route(shop: Shop, figures: Metrics, asking: Asking) -> Route:
         "Decisions out",
         takes=asking.takes,
         gives=Envelope,
-        problems=(415, 422),
+        problems=(409, 415, 422),
         example=asking.example,
     )
 

@@ -8,9 +8,12 @@ from typing import Protocol
 
 from tillwise.decisions.decision import Request
 from tillwise.decisions.pending import Pending
+from tillwise.decisions.replay import Replayer
 from tillwise.decisions.use_case import UseCase
 from tillwise.events.event import Intake
 from tillwise.events.log import Appended
+from tillwise.releases.releases import Releases
+from tillwise.review.queue import ReviewQueue
 from tillwise.settings import Secrets, Settings
 from tillwise.vocabulary.clock import LogClock
 from tillwise.vocabulary.store import Store
@@ -68,6 +71,21 @@ class Shop(Protocol):
     @property
     def use_cases(self) -> Mapping[str, UseCase]:
         """Its use cases by name."""
+        ...
+
+    @property
+    def replayer(self) -> Replayer:
+        """What takes past decisions again, to explain them."""
+        ...
+
+    @property
+    def releases(self) -> Releases:
+        """Who answers, since when."""
+        ...
+
+    @property
+    def reviews(self) -> ReviewQueue:
+        """The queue of decisions a person has to look at."""
         ...
 
     def problems(self) -> Sequence[str]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Annotated, Any, Final
 
 import msgspec
+from msgspec import Meta
 
+from tillwise.api.body import decode
 from tillwise.api.problem import Refusal
 from tillwise.api.route import Call, Reply, Route
 from tillwise.api.shop import Shop
 from tillwise.errors import InvalidInput
 from tillwise.events.event import Intake, Quarantined
 from tillwise.events.ingest import KINDS, read_body, read_message
-from tillwise.vocabulary.canonical import Json
 
 SUCCESS: Final = b'{"success":true}'
 _SCOPE: Final = "ingest:behaviour"
@@ -26,22 +27,61 @@ class Accepted(msgspec.Struct, frozen=True):
     success: bool
 
 
-_TEXT: Final[Json] = {"type": "string"}
-_OBJECT: Final[Json] = {"type": "object"}
-_COMMON: Final[Json] = {
-    "messageId": _TEXT, "userId": _TEXT, "anonymousId": _TEXT, "timestamp": _TEXT, "sentAt": _TEXT,
-    "originalTimestamp": _TEXT, "context": _OBJECT, "integrations": _OBJECT, "writeKey": _TEXT,
-}  # fmt: skip
-_OWN: Final[dict[str, Json]] = {
-    "track": {"event": {"type": "string", "minLength": 1}, "properties": _OBJECT},
-    "identify": {"traits": _OBJECT},
-    "page": {"name": _TEXT, "category": _TEXT, "properties": _OBJECT},
-    "screen": {"name": _TEXT, "properties": _OBJECT},
-    "group": {"groupId": _TEXT, "traits": _OBJECT},
-    "alias": {"previousId": _TEXT},
-    "batch": {"batch": {"type": "array", "items": _OBJECT, "maxItems": 10_000}},
+_Id = str | int | None
+_Object = dict[str, Any] | None
+
+
+class Message(msgspec.Struct, frozen=True, rename="camel"):
+    """The envelope every message has; further fields are allowed, and properties are read by their event's type."""
+
+    message_id: _Id = None
+    user_id: _Id = None
+    anonymous_id: _Id = None
+    write_key: str | None = None
+
+
+class Track(Message, frozen=True, kw_only=True, rename="camel"):
+    """One event that happened."""
+
+    event: Annotated[str, Meta(min_length=1)]
+    properties: _Object = None
+
+
+class Traits(Message, frozen=True, rename="camel"):
+    """Who somebody is, or which group they belong to."""
+
+    traits: _Object = None
+
+
+class View(Message, frozen=True, rename="camel"):
+    """A page or a screen was opened."""
+
+    properties: _Object = None
+
+
+class Alias(Message, frozen=True, rename="camel"):
+    """Two ids are one person."""
+
+    previous_id: _Id = None
+
+
+class Batch(msgspec.Struct, frozen=True, rename="camel"):
+    """Many messages. One that breaks its declaration is set aside with a reason and does not block the others."""
+
+    batch: list[msgspec.Raw]
+    sent_at: Annotated[str, Meta(extra_json_schema={"format": "date-time"})] | None = None
+    write_key: str | None = None
+
+
+_SHAPES: Final[dict[str, Any]] = {
+    "track": Track,
+    "identify": Traits,
+    "group": Traits,
+    "page": View,
+    "screen": View,
+    "alias": Alias,
+    "batch": Batch,
 }
-_NEEDED: Final = {"track": ["event"], "batch": ["batch"]}
 SUMMARIES: Final = {
     "track": "One event that happened",
     "identify": "Who somebody is",
@@ -53,18 +93,19 @@ SUMMARIES: Final = {
 }
 
 
-def body_schema(kind: str) -> Json:
-    """Return the JSON Schema of a route's body; further fields are allowed, as Segment's clients send them."""
-    return {"type": "object", "properties": {**_COMMON, **_OWN[kind]}, "required": _NEEDED.get(kind, [])}
-
-
 def tracking_routes(shop: Shop) -> tuple[Route, ...]:
     """Return `/v1/track` and the others, and the one-letter forms that analytics.js posts to."""
     return tuple(_route(shop, kind, name) for letter, kind in KINDS.items() for name in (kind, letter))
 
 
 def _route(shop: Shop, kind: str, name: str) -> Route:
+    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_SHAPES[kind])
+
     async def handle(call: Call) -> Reply:
+        try:
+            decode(decoder, call.body)
+        except Refusal as refusal:
+            raise Refusal(400, refusal.detail, refusal.field) from None
         return await _take(shop, kind, call)
 
     return Route(
@@ -74,7 +115,7 @@ def _route(shop: Shop, kind: str, name: str) -> Route:
         handle,
         SUMMARIES[kind],
         "Events in",
-        takes=body_schema(kind),
+        takes=_SHAPES[kind],
         gives=Accepted,
         problems=(400, 503),
         tracking=True,
@@ -95,8 +136,6 @@ async def _take(shop: Shop, kind: str, call: Call) -> Reply:
         for m in delivery.messages
     ]
     _check_key(intake)
-    if kind != "batch":
-        _check_envelope(intake[0])
     await asyncio.wrap_future(shop.log.append(intake))
     return Reply(SUCCESS)
 
@@ -106,12 +145,3 @@ def _check_key(intake: list[Intake]) -> None:
     refused = [read for read in intake if isinstance(read, Quarantined) and _NEEDS_SERVER in read.reason]
     if refused and len(refused) == len(intake):
         raise Refusal(403, refused[0].reason, refused[0].field)
-
-
-def _check_envelope(read: Intake) -> None:
-    """Refuse a message of its own whose envelope is broken: its sender can still mend it."""
-    if isinstance(read, Quarantined) and read.field in _ENVELOPE:
-        raise Refusal(400, f"{read.field}: {read.reason}" if read.field else read.reason, read.field)
-
-
-_ENVELOPE: Final = ("", "event", "type", "properties", "traits")
