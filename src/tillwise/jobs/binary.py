@@ -156,4 +156,5 @@ def learned(
         evaluation=evaluation,
         window=window,
         importances=importances(model, labelled.x[test]),
+        simulated=labelled.simulated,
     )

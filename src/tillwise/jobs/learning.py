@@ -21,7 +21,7 @@ from tillwise.vocabulary.store import Snapshot, Store
 if TYPE_CHECKING:
     from tillwise.features.feature import FeatureSet
     from tillwise.privacy.permit import Permit
-    from tillwise.releases.card import Metric
+    from tillwise.releases.card import Bars, Metric
 
 Floats = NDArray[np.float64]
 Measure = Callable[[Floats], float]
@@ -107,8 +107,8 @@ class Evaluation:
     """Metrics of the model and its declared baselines over the same test rows.
 
     `subjects` says whose row each one is: the paired bootstrap draws people whole. `primary` names the metric that
-    `Result.measure` computes. `labels` are the outcomes where they are one number per row. `curves` holds further
-    arrays for the report, by plain name.
+    `Result.measure` computes. `labels` are the outcomes where they are one number per row. `bars` are bar charts
+    for the report, such as recall by segment. `notes` are sentences for whoever reads the card.
     """
 
     start: int
@@ -118,7 +118,7 @@ class Evaluation:
     model: Result
     baselines: tuple[Result, ...]
     labels: Floats | None = None
-    curves: Mapping[str, Floats] = field(default_factory=dict)
+    bars: tuple[Bars, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -127,6 +127,7 @@ class Learned:
     """A model and its baselines, each one able to answer, and how they did on data none of them saw.
 
     `baselines` are in the order of `evaluation.baselines`. `importances` are shares by column, for people to look at.
+    `simulated` is True when it was learnt from simulated rows.
     """
 
     model: Artifact
@@ -134,6 +135,7 @@ class Learned:
     evaluation: Evaluation
     window: DataWindow
     importances: Mapping[str, float] = field(default_factory=dict)
+    simulated: bool = False
 
 
 class Learner(Protocol):
