@@ -107,8 +107,6 @@ class FraudSteps:
             result = {"propensity": chance if passed else 1.0 - chance, "random_pass": passed}
         told = score_reasons(score, explain, str(score.row.facts.get("currency", "")))
         reasons = (*spoken.reasons, *told) or (_score_alone(probability, action),)
-            _score_alone(probability, action),
-        )
         return Decision(action, reasons, score=probability, result=result, rules=tuple(rules))
 
     def fallback(self, row: FeatureRow | None, request: Request, why: Degraded) -> Decision:
