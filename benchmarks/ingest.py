@@ -19,10 +19,9 @@ import os
 import random
 import sqlite3
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -206,7 +205,6 @@ def over_http(bodies: list[bytes], url: str, key: str, clients: int) -> float:
     queue: SimpleQueue[bytes] = SimpleQueue()
     for body in bodies:
         queue.put(body)
-    failures: list[str] = []
 
     def post() -> None:
         with httpx.Client(base_url=url, auth=(key, ""), timeout=30) as client:
@@ -217,20 +215,14 @@ def over_http(bodies: list[bytes], url: str, key: str, clients: int) -> float:
                     return
                 answer = client.post("/v1/batch", content=body, headers={"Content-Type": "application/json"})
                 if answer.status_code != 200:
-                    failures.append(f"{answer.status_code} {answer.text[:200]}")
-
-    threads = [threading.Thread(target=post) for _ in range(clients)]
+                    raise SystemExit(f"a batch failed: {answer.status_code} {answer.text[:200]}")
 
     def run() -> None:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(clients) as pool:
+            for posting in [pool.submit(post) for _ in range(clients)]:
+                posting.result()
 
-    rate = measure(len(bodies), run)
-    if failures:
-        raise SystemExit(f"{len(failures)} batches failed: {failures[0]}")
-    return rate
+    return measure(len(bodies), run)
 
 
 def measure(batches: int, run: Callable[[], Any]) -> float:
