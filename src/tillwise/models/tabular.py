@@ -5,6 +5,7 @@ LightGBM (Ke et al., NeurIPS 2017); contributions are TreeSHAP (Lundberg et al.,
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
@@ -15,6 +16,7 @@ from tillwise.models.arrays import array_bytes, read_array
 from tillwise.models.artifact import Artifact
 from tillwise.models.calibration import Calibration, calibrate
 from tillwise.models.model import Design, Matrix, Rows, Vector, checked, column_names, file_of
+from tillwise.models.tree_shap import TreeShap
 from tillwise.models.trees import Trees
 from tillwise.vocabulary.canonical import Json
 
@@ -40,6 +42,8 @@ class TabularModel:
 
     def __init__(self, trees: Trees, calibration: Calibration, columns: tuple[str, ...]) -> None:
         self._trees = trees
+        self._building = threading.Lock()
+        self._explainer: TreeShap | Trees | None = None
         self._calibration = calibration
         self.columns = columns
 
@@ -53,7 +57,14 @@ class TabularModel:
 
     def contributions(self, x: Matrix) -> Vector:
         """Return n × (f + 1) TreeSHAP values: they sum to the log-odds before calibration."""
-        return self._trees.contributions(checked(x, self.columns))
+        return self.ready().contributions(checked(x, self.columns))
+
+    def ready(self) -> TreeShap | Trees:
+        """Build the tables that make explanations fast, once; a server calls this before its first decision."""
+        if self._explainer is None:
+            with self._building:
+                self._explainer = self._explainer or TreeShap.of(self._trees.text, len(self.columns)) or self._trees
+        return self._explainer
 
     @classmethod
     def load(cls, artifact: Artifact) -> TabularModel:

@@ -53,6 +53,7 @@ class Trees:
         if not text.startswith(b"tree\n") or b"end of trees" not in text:
             raise ArtifactDamaged("the trees are not in LightGBM's text format")
         self._library = _library()
+        self.text = text
         self._width = width
         self._booster = ctypes.c_void_p()
         self._single = ctypes.c_void_p()

@@ -11,6 +11,7 @@ from typing import Any, Final
 from tillwise.errors import ArtifactDamaged, NotReleased
 from tillwise.models.artifact import Artifact
 from tillwise.models.loading import load_model
+from tillwise.models.tabular import TabularModel
 from tillwise.releases.releases import Release, Releases
 from tillwise.vocabulary.clock import wall_now
 from tillwise.vocabulary.store import Snapshot
@@ -105,7 +106,10 @@ class ModelCache:
                 raise ArtifactDamaged(failed[1])
             try:
                 artifact = Artifact.load(self._folder, version)
-                loaded = _Loaded(load_model(artifact), str(artifact.manifest.get("features", "")))
+                model = load_model(artifact)
+                if isinstance(model, TabularModel):
+                    model.ready()
+                loaded = _Loaded(model, str(artifact.manifest.get("features", "")))
             except ArtifactDamaged as error:
                 self._broken[version] = (time.monotonic() + RETRY_SECONDS, str(error))
                 raise
