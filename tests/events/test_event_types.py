@@ -7,6 +7,7 @@ import pytest
 from tillwise.errors import InvalidInput
 from tillwise.events.event_type import Sender
 from tillwise.events.facts import FACT_COLUMNS, PERSON_KEYS
+from tillwise.events.page import event_types_page
 from tillwise.events.properties import Kind, Property, Sensitivity
 from tillwise.events.types import EVENT_TYPES, event_code, line_code, name_of, needs_server_key, purposes_of
 from tillwise.vocabulary.purpose import Purpose
@@ -90,3 +91,15 @@ def test_every_kind_of_own_event_feeds_the_columns_fraud_needs() -> None:
                        "shipping_country", "method", "kind", "order_ref"}  # fmt: skip
     chargeback = {p.column for p in EVENT_TYPES["Chargeback Received"].properties}
     assert chargeback >= {"card", "device", "merchant", "order_ref", "amount"}
+
+
+def test_the_page_names_every_type_and_every_property() -> None:
+    """The page is written from the declarations, so nothing that is accepted can be missing from it."""
+    page = event_types_page()
+    sections = dict(part.split("\n", 1) for part in page.split("\n## ")[1:])
+    assert set(sections) == {"A line of `products`", *EVENT_TYPES}
+    for declared in EVENT_TYPES.values():
+        text = sections[declared.name]
+        assert f"Code {declared.code}," in text
+        assert all(f"`{name}`" in text for each in declared.properties for name in each.names)
+    assert "| `product_id` (required) | `item_id`, `sku` | id |" in page

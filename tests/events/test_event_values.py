@@ -25,7 +25,7 @@ CURRENCIES = {"EUR": 2, "JPY": 0, "KWD": 3}
 
 
 @given(st.integers(-(10**15), 10**15), st.sampled_from(sorted(CURRENCIES)))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_money_written_as_a_decimal_is_read_exactly(minor: int, currency: str) -> None:
     """Whatever amount a shop can mean, as text or Decimal it is read to the last minor unit."""
     exact = Decimal(minor).scaleb(-CURRENCIES[currency])
@@ -34,7 +34,7 @@ def test_money_written_as_a_decimal_is_read_exactly(minor: int, currency: str) -
 
 
 @given(st.integers(-(10**11), 10**11), st.sampled_from(sorted(CURRENCIES)))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_money_as_a_json_number_is_read_exactly(minor: int, currency: str) -> None:
     """A JSON number is a binary fraction; its shortest text is the amount that was meant."""
     assert read_money(minor / 10 ** CURRENCIES[currency], currency) == minor
@@ -78,6 +78,7 @@ def test_ids_that_trick_or_say_nothing_are_refused(value: object) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=("Cc", "Cs", "Cf", "Zl", "Zp")), min_size=1, max_size=200))
+@settings(deadline=None)
 def test_any_other_text_is_an_id_and_stays_as_it_is(text: str) -> None:
     """Ids are opaque: nothing is normalised, trimmed or folded."""
     if text.isspace():

@@ -267,7 +267,7 @@ MESSAGES = st.fixed_dictionaries(
 
 
 @given(MESSAGES, st.booleans())
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_no_json_value_whatever_disturbs_the_reader(message: Any, trusted: bool) -> None:
     """Every message has one of three fates, and an event's rows hold only numbers the store can keep."""
     result = read_message(message, received=NOW, trusted=trusted)

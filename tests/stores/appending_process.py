@@ -13,6 +13,7 @@ from pathlib import Path
 from tillwise.events.event import Intake
 from tillwise.events.ingest import read_message
 from tillwise.events.log import Appended, EventLog
+from tillwise.events.tables import TABLES
 from tillwise.settings import Secrets
 from tillwise.stores.sqlite import SqliteStore
 from tillwise.vocabulary.clock import LogClock, wall_now
@@ -33,7 +34,9 @@ def main() -> None:
     """Append `PREFIX-FIRST`, `PREFIX-FIRST+1`, … with a few in flight; print each name once it is acknowledged."""
     path, prefix, first = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     last = int(sys.argv[4]) if len(sys.argv) > 4 else 10**9
-    log = EventLog(SqliteStore(path), SECRETS, LogClock())
+    store = SqliteStore(path)
+    store.create(TABLES)
+    log = EventLog(store, SECRETS, LogClock())
     waiting: deque[tuple[str, Future[Appended]]] = deque()
     for number in range(first, last + 1):
         name = f"{prefix}-{number}"

@@ -64,7 +64,7 @@ class Checkpointer:
             try:
                 connection = connection or self._connect()
                 self._checkpoint(connection)
-            except sqlite3.Error:
+            except Exception:  # a checkpoint that failed is tried again after the next commit; the thread goes on
                 connection = self._drop(connection)
         self._drop(connection)
 

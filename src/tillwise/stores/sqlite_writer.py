@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from tillwise.errors import StoreUnavailable
 from tillwise.stores.sqlite_checkpoint import Checkpointer
 from tillwise.vocabulary.store import Transaction
 
+T = TypeVar("T")
 _ENVIRONMENT: Final = frozenset(
     {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY,
      sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL,
@@ -30,7 +31,15 @@ def is_environment(error: sqlite3.Error) -> bool:
 
 
 def connect(path: Path, busy_seconds: float, *, writing: bool) -> sqlite3.Connection:
-    """Open a connection in WAL mode with full sync; a reading one cannot write."""
+    """Open a connection in WAL mode with full sync; a reading one cannot write.
+
+    Waits `busy_seconds` for a locked file, also where SQLite itself does not: turning a new file to WAL mode while
+    another process does the same.
+    """
+    return patiently(busy_seconds, lambda: _connect(path, busy_seconds, writing=writing))
+
+
+def _connect(path: Path, busy_seconds: float, *, writing: bool) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -47,6 +56,20 @@ def connect(path: Path, busy_seconds: float, *, writing: bool) -> sqlite3.Connec
         connection.close()
         raise
     return connection
+
+
+def patiently(seconds: float, call: Callable[[], T]) -> T:
+    """Return what `call` returns, trying again while the file is locked, for `seconds` at most."""
+    deadline = time.monotonic() + seconds
+    pause = _FIRST_PAUSE
+    while True:
+        try:
+            return call()
+        except sqlite3.Error as error:
+            if _primary(error) not in _LOCKED or time.monotonic() >= deadline:
+                raise
+        time.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 class SqliteWriter:
@@ -75,18 +98,10 @@ class SqliteWriter:
     def begin(self) -> None:
         connection, _ = self._open()
         self._checkpointer.before_writing(connection)
-        deadline = time.monotonic() + self._busy_seconds
-        pause = _FIRST_PAUSE
-        while True:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.Error as error:
-                if _primary(error) not in _LOCKED or time.monotonic() >= deadline:
-                    raise self._unavailable(error) from error
-            else:
-                return
-            time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+        try:
+            patiently(self._busy_seconds, lambda: connection.execute("BEGIN IMMEDIATE"))
+        except sqlite3.Error as error:
+            raise self._unavailable(error) from error
 
     def run(self, work: Callable[[Transaction], Any]) -> Any:
         connection, transaction = self._open()
