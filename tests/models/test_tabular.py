@@ -18,7 +18,7 @@ from tillwise.models.trees import Trees
 DESIGN = Design("churn", ("a", "b", "c"), "sha256:0")
 
 
-def rows(seed: int, n: int = 4000) -> Rows:
+def rows(seed: int, n: int = 2500) -> Rows:
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(n, 3)).astype(np.float32)
     z = x[:, 0] * x[:, 1] + x[:, 2]
@@ -29,7 +29,7 @@ def rows(seed: int, n: int = 4000) -> Rows:
 def test_threads_do_not_change_the_bytes() -> None:
     """One, two or three threads: the same trees, bit for bit."""
     texts = {
-        tabular._boost(DESIGN, rows(1, 20_000), rows(2), {**DEFAULTS, "rounds": 30}, threads=threads)
+        tabular._boost(DESIGN, rows(1, 20_000), rows(2), {**DEFAULTS, "rounds": 12}, threads=threads)
         for threads in (1, 2, 3)
     }
     assert len(texts) == 1
@@ -73,7 +73,7 @@ def test_the_artifact_holds_data_only() -> None:
 @pytest.mark.parametrize("sign", [1, -1])
 def test_monotone_columns_are_monotone(sign: int) -> None:
     """A declared direction holds for every row, calibration included."""
-    model = load_model(fit_tabular(DESIGN, rows(1), rows(2), monotone={"a": sign}, rounds=60))
+    model = load_model(fit_tabular(DESIGN, rows(1), rows(2), monotone={"a": sign}, rounds=30))
     grid = np.repeat(rows(3, 40).x, 9, axis=0)
     grid[:, 0] = np.tile(np.linspace(-3, 3, 9), 40)
     steps = np.diff(model.predict(grid).reshape(40, 9), axis=1)

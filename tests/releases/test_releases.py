@@ -101,7 +101,7 @@ def test_rollback_walks_back_step_by_step(store: SqliteStore, releases: Releases
         assert len(releases.history(snapshot, "fraud")) == 6
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(steps=st.lists(st.sampled_from(["release", "back"]), min_size=1, max_size=12))
 def test_rollback_is_a_stack(tmp_path_factory: pytest.TempPathFactory, steps: list[str]) -> None:
     """Releases push and rollbacks pop, for any order of both."""

@@ -150,7 +150,7 @@ def test_the_report_is_one_file_that_loads_nothing() -> None:
 
 def test_the_report_says_what_matters() -> None:
     """Verdict, intervals, best values in bold, warnings, data window and names are there."""
-    page = report(card(), CHOICE)
+    page = report(card(curves=(), bars=()), CHOICE)
     words = ("answers in the model’s place", "0.7800 to 0.8400", "quality: fail", "fairness not assessed",
                  "1970-10-28", "no purchase within 91 days", VERSION, "days since the last order", "2 000")  # fmt: skip
     for text in words:

@@ -111,7 +111,7 @@ class TreeShap:
         broken = self._broken.take(self._node + left * self._nodes, axis=0).reshape(self._splits, -1)
         cases = np.bitwise_or.reduce(broken, axis=0).view(np.uint8).reshape(-1, 8 * self._words)[:, : self._leaves]
         parts = self._table.take(self._first + cases.reshape(-1), axis=0)
-        return np.bincount(self._column, weights=parts.reshape(-1), minlength=self._width)
+        return np.asarray(np.bincount(self._column, weights=parts.reshape(-1), minlength=self._width), dtype=np.float64)
 
 
 def _per_node(arrays: list[NDArray[Any]], splits: int, filler: float) -> Vector:
