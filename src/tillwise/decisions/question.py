@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Any, Final
+
+import msgspec
 
 from tillwise.decisions.decision import Explain, Request
 from tillwise.decisions.receipts import Asked
@@ -36,8 +37,7 @@ MAX_DEADLINE_MS: Final = 60_000
 _COUNTRY_ALIASES: Final = {"UK": "GB", "EL": "GR"}
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True):
     """One request to one use case. Times are `perf_counter_ns`; `asked` is None when no request id may be taken."""
 
     use_case: UseCase

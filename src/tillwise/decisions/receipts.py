@@ -38,8 +38,7 @@ DAY: Final = 24 * 3_600_000
 _COLUMNS: Final = "decision_id, subject, anonymous, order_ref, delivered, body"
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(msgspec.Struct, frozen=True):
     """A receipt as it lies in the store, with whom and which order it was about.
 
     `delivered` is False when the answer left without waiting for the receipt: the caller got the declared unrecorded
@@ -53,8 +52,7 @@ class Kept:
     delivered: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """A request id: unique per key and use case for 24 hours. `question` is a keyed hash of the whole body."""
 
     key_id: str

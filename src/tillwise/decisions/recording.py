@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace as alter
 
 from tillwise.decisions import receipts
 from tillwise.decisions.receipts import Kept
@@ -110,10 +111,10 @@ class Recorder:
         """Give people the log has never seen their pseudonym, so that they can find, contest and erase this."""
         request, kept, (new_subject, new_visitor) = draft.question.request, draft.kept, draft.strangers
         if new_subject and request.subject is not None:
-            kept = replace(kept, subject=pseudonym_for(transaction, self._secrets, request.subject))
+            kept = alter(kept, subject=pseudonym_for(transaction, self._secrets, request.subject))
         if new_visitor and request.anonymous_id is not None:
             visitor: Pseudonym = pseudonym_for(transaction, self._secrets, request.anonymous_id, anonymous=True)
-            kept = replace(kept, anonymous=visitor)
+            kept = alter(kept, anonymous=visitor)
         return kept
 
     def _twin(self, transaction: Transaction, draft: Draft) -> Kept | None:

@@ -28,7 +28,6 @@ from tillwise.vocabulary.store import Store
 
 PATIENCE_NS: Final = 50_000_000
 """A store that has not written a receipt after 50 ms counts as unavailable; before that, the deadline was short."""
-_ATTEMPTS: Final = 5
 
 
 class Road:
@@ -105,12 +104,10 @@ class _Trip:
         self._draft: Draft | None = None
         self._commit: Future[Kept | None] | None = None
         self._handed_over = 0
-        self._attempts = 0
         self.pending = Pending(asked.remaining, self._expire)
 
     def start(self) -> None:
         """Walk the road once and hand the receipt to the store."""
-        self._attempts += 1
         self._draft = draft = self._road._walker.walk(self._question)
         if draft.repeat:
             self.pending.settle(Answer(draft.kept.receipt, recorded=True))
@@ -146,8 +143,8 @@ class _Trip:
     def _start_again(self) -> None:
         if self.pending.future.done():
             return
-        if self._attempts >= _ATTEMPTS:
-            self._settle_unrecorded(Degraded.INTERNAL)
+        if self._question.spent():
+            self._settle_unrecorded(Degraded.DEADLINE)
             return
         try:
             self.start()

@@ -8,12 +8,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from time import perf_counter_ns
 from typing import Final
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace as alter
 
 from tillwise.decisions import receipts
 from tillwise.decisions.decision import Decision, Degraded, Reason, Request
@@ -64,8 +64,7 @@ class Trail:
         self.marks.append(perf_counter_ns())
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True):
     """A receipt and what the transaction that writes it must check: `head` is the snapshot it came from.
 
     `strangers` says of subject and anonymous id whether they have no pseudonym in the log yet. `repeat` is True when
@@ -111,7 +110,7 @@ class Walker:
         """Answer in a snapshot that several questions share, at a point anchored before (Recorder.anchor)."""
         trail = Trail(self._wall(), head)
         draft = self._caught(question, trail, lambda: self._within(question, trail, snapshot, point))
-        return replace(draft, anchored=True)
+        return alter(draft, anchored=True)
 
     def _caught(self, question: Question, trail: Trail, answer: Callable[[], Draft]) -> Draft:
         try:
@@ -133,7 +132,7 @@ class Walker:
             reason = Reason("unrecorded", "This decision could not be put on record in time", 1.0)
             decision = replace(decision, action=action, reasons=(reason, *decision.reasons))
         receipt = replace_decision(draft.kept.receipt, decision, total=(perf_counter_ns() - question.started) // 1000)
-        return replace(draft, kept=replace(draft.kept, receipt=receipt, delivered=False))
+        return alter(draft, kept=alter(draft.kept, receipt=receipt, delivered=False))
 
     def _within(self, question: Question, trail: Trail, snapshot: Snapshot, point: Point) -> Draft:
         trail.permit = self._permit(question, trail, snapshot, point)
@@ -290,9 +289,7 @@ def given_row(use_case: UseCase, request: Request, row: FeatureRow) -> FeatureRo
 
 def replace_decision(receipt: Receipt, decision: Decision, *, total: int) -> Receipt:
     """Return the receipt with another decision and total time."""
-    return msgspec.structs.replace(
-        receipt, decision=decision, latency=msgspec.structs.replace(receipt.latency, total=total)
-    )
+    return alter(receipt, decision=decision, latency=alter(receipt.latency, total=total))
 
 
 def fallback_of(use_case: UseCase, row: FeatureRow | None, request: Request, why: Degraded) -> Decision:
@@ -321,7 +318,10 @@ def _features_part(row: FeatureRow, *, given: bool) -> FeaturesPart:
 
 
 def _latency(question: Question, trail: Trail) -> Latency:
-    marks = [question.started, *trail.marks]
-    split = [(after - before) // 1000 for before, after in pairwise(marks)]
-    permit, know, think, act = (*split, 0, 0, 0, 0)[:4]
-    return Latency(permit, know, think, act, (perf_counter_ns() - question.started) // 1000)
+    split = [0, 0, 0, 0]
+    before = question.started
+    for index, mark in enumerate(trail.marks):
+        split[index] = (mark - before) // 1000
+        before = mark
+    total = (perf_counter_ns() - question.started) // 1000
+    return Latency(split[0], split[1], split[2], split[3], total)

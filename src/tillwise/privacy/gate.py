@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from tillwise.privacy import ledger
 from tillwise.privacy.ledger import BENCHMARK, Standing, State
@@ -35,6 +36,10 @@ class Verdict:
     granted: bool
     basis: str | None = None
     cause: str = ""
+
+
+NOBODY: Final = Verdict(granted=True)
+"""With nobody known there is nothing personal to read, and nobody to ask."""
 
 
 def judge(rule: Rule, own: Standing | None, other: Standing | None, signals: frozenset[str]) -> Verdict:
@@ -87,18 +92,15 @@ class Gate:
         stricter rule holds. A refusal is a Permit as well, with `granted` False and the cause in `withheld`.
         """
         up_to = point.mark // 2
-        people = [person for person in (subject, anonymous) if person is not None]
-        spoken = [ledger.newest(snapshot, person, up_to) for person in people]
-        rule = self._rule(purpose, country, spoken[0][1] if spoken else "")
-        if people or purpose is Purpose.FRAUD_PREVENTION:
-            # Somebody who never said anything needs no second look.
-            said = [
-                ledger.state(snapshot, person, purpose, up_to) if seq else None
-                for person, (seq, _) in zip(people, spoken, strict=True)
-            ]
-            verdict = judge(rule, said[0] if said else None, said[1] if len(said) > 1 else None, signals)
+        said = [
+            ledger.spoken(snapshot, person, purpose, up_to) for person in (subject, anonymous) if person is not None
+        ]
+        rule = self._rule(purpose, country, said[0].place if said else "")
+        if said or purpose is Purpose.FRAUD_PREVENTION:
+            own = said[0].standing if said else None
+            verdict = judge(rule, own, said[1].standing if len(said) > 1 else None, signals)
         else:
-            verdict = Verdict(granted=True)
+            verdict = NOBODY
         return Permit(
             seal=seal(),
             purpose=purpose,
@@ -108,9 +110,9 @@ class Gate:
             granted=verdict.granted,
             subject=subject,
             anonymous=anonymous,
-            consent_seq=max((seq for seq, _ in spoken), default=0),
+            consent_seq=max([each.seq for each in said], default=0),
             withheld=() if verdict.granted else (Withheld(PROFILE, verdict.cause),),
-            signals=tuple(sorted(signals)),
+            signals=tuple(sorted(signals)) if signals else (),
         )
 
     def again(self, past: PastPermit) -> Permit:

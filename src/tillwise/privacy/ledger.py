@@ -64,6 +64,19 @@ class Standing(NamedTuple):
     place: str
 
 
+class Spoken(NamedTuple):
+    """A person's newest fact of any purpose (0 and "" when there is none), and the standing of one purpose."""
+
+    seq: int
+    place: str
+    standing: Standing | None
+
+
+NOTHING_SAID: Final = Spoken(0, "", None)
+_NEAR: Final = 12
+"""The newest facts read in one go; nearly everybody has fewer."""
+
+
 @dataclass(frozen=True, slots=True)
 class PurposeBasis:
     """On what an import rests one purpose; `basis` is one of BASES."""
@@ -139,12 +152,21 @@ def state(snapshot: Snapshot, subject: Pseudonym, purpose: Purpose, up_to: int) 
     return None if row is None else Standing(row[0], State(row[1]), row[2], row[3])
 
 
-def newest(snapshot: Snapshot, subject: Pseudonym, up_to: int) -> tuple[int, str]:
-    """Return position and place of a person's newest fact as of `up_to`; (0, "") when there is none."""
-    row = snapshot.one(
-        "SELECT seq, place FROM consents WHERE subject = ? AND seq <= ? ORDER BY seq DESC LIMIT 1", (subject, up_to)
+def spoken(snapshot: Snapshot, subject: Pseudonym, purpose: Purpose, up_to: int) -> Spoken:
+    """Return a person's newest fact of any purpose, and what counts for one purpose, as of position `up_to`."""
+    rows = snapshot.all(
+        f"SELECT seq, place, purpose, state, basis FROM consents WHERE subject = ? AND seq <= ?"
+        f" ORDER BY seq DESC LIMIT {_NEAR}",
+        (subject, up_to),
     )
-    return (0, "") if row is None else (row[0], row[1])
+    if not rows:
+        return NOTHING_SAID
+    name = purpose.value
+    for row in rows:
+        if row[2] == name:
+            return Spoken(rows[0][0], rows[0][1], Standing(row[0], State(row[3]), row[4], row[1]))
+    counts = None if len(rows) < _NEAR else state(snapshot, subject, purpose, up_to)
+    return Spoken(rows[0][0], rows[0][1], counts)
 
 
 def consent_seq(snapshot: Snapshot, *people: Pseudonym | None) -> int:

@@ -17,6 +17,7 @@ from typing import Any
 from tillwise.errors import ConfigurationError
 from tillwise.vocabulary.purpose import Purpose
 
+_DAY_MS = 86_400_000
 UNKNOWN = "unknown"
 """The place of somebody whose place nobody knows."""
 
@@ -61,7 +62,7 @@ class Rulebook:
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._rules = tuple(rules)
         self._countries = {rule.place[:2] for rule in self._rules}
-        self._day = date.min
+        self._day = -1
         self._found: dict[tuple[str, Purpose], Rule] = {}
 
     @property
@@ -74,14 +75,14 @@ class Rulebook:
 
         `place` is an ISO 3166-1 country such as `DE`, or with a region, ISO 3166-2, such as `US-CA`.
         """
-        day = datetime.fromtimestamp(wall / 1000, UTC).date()
+        day = wall // _DAY_MS
         if day != self._day:
             self._day, self._found = day, {}
         # A place nobody has a row for shares one entry, so that callers cannot grow the memory of this table.
         key = (place if place[:2] in self._countries and len(place) <= 6 else UNKNOWN, purpose)
         found = self._found.get(key)
         if found is None:
-            found = self._found[key] = self._search(key[0], purpose, day)
+            found = self._found[key] = self._search(key[0], purpose, datetime.fromtimestamp(wall / 1000, UTC).date())
         return found
 
     def _search(self, place: str, purpose: Purpose, day: date) -> Rule:
