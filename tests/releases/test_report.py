@@ -88,6 +88,14 @@ def test_a_card_survives_json_and_is_kept_in_both_places(tmp_path: Path) -> None
         read_card(b'{"use_case": 3}')
 
 
+def test_a_metric_without_a_value_is_left_out_of_the_json() -> None:
+    """NaN would not survive JSON: the card stays readable without it, and bounds go in pairs."""
+    odd = (Metric("roc_auc", float("nan")), Metric("ece", 0.1, float("nan"), 0.2), Metric("brier", 0.1, 0.0, 0.2))
+    read = read_card(card(metrics=odd, baselines=(Contender("b", odd),)).to_json())
+    assert read.metrics == (Metric("ece", 0.1), Metric("brier", 0.1, 0.0, 0.2))
+    assert read.baselines[0].metrics == read.metrics
+
+
 def test_measured_metrics_keep_their_direction_and_drop_what_is_no_number() -> None:
     """Losses are better when lower; NaN never reaches a card."""
     found = measured(

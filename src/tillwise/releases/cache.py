@@ -81,7 +81,10 @@ class ModelCache:
         return self._load(version).model
 
     def problems(self, snapshot: Snapshot) -> dict[str, str]:
-        """Return what is wrong, by use case: damaged or missing files (looked at on disk), ended overrides."""
+        """Return what is wrong, by use case: damaged or missing files (looked at on disk), ended overrides.
+
+        Everything sound is loaded on the way: a server asks before its first decision, and readyz keeps it warm.
+        """
         found: dict[str, str] = {}
         for release in self._releases.in_force(snapshot):
             if release.version is None:
@@ -126,6 +129,7 @@ class ModelCache:
             return problem
         try:
             Artifact.load(self._folder, version)
+            self._load(version)
             problem = None
         except ArtifactDamaged as error:
             problem = str(error)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -139,8 +139,22 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
         return next((metric for metric in self.metrics if metric.name == name), None)
 
     def to_json(self) -> bytes:
-        """Return canonical JSON."""
-        return canonical(self)
+        """Return canonical JSON; a metric that could not be computed (NaN) is left out."""
+        baselines = tuple(msgspec.structs.replace(one, metrics=_finite(one.metrics)) for one in self.baselines)
+        return canonical(msgspec.structs.replace(self, metrics=_finite(self.metrics), baselines=baselines))
+
+
+def _finite(metrics: Iterable[Metric]) -> tuple[Metric, ...]:
+    """Return the metrics that have a value, with bounds only where both are numbers."""
+    return tuple(
+        metric if _bounded(metric) else msgspec.structs.replace(metric, low=None, high=None)
+        for metric in metrics
+        if math.isfinite(metric.value)
+    )
+
+
+def _bounded(metric: Metric) -> bool:
+    return all(bound is not None and math.isfinite(bound) for bound in (metric.low, metric.high))
 
 
 def measured(
