@@ -36,7 +36,7 @@ def test_batch_and_single_decide_the_same(shop: Shop) -> None:
     single = shop.road.decide(toy(), ask(30.0, subject=None), "key")
     (row,) = shop.road.batch(toy(), [ask(30.0, subject=None)], "key")
     assert replace(row.decision, result=None) == replace(single.decision, result=None)
-    assert shop.road.replay(row.decision_id or "").verdict == "same"
+    assert shop.replayer.replay(row.decision_id or "").verdict == "same"
 
 
 def test_consent_that_moves_during_the_run_is_respected(shop: Shop) -> None:

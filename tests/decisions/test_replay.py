@@ -9,19 +9,18 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from toy import SECRETS, Shop, ToyModels, ToyPolicy, ToySteps, Wall, ask, create_tables, fraud_like, open_shop, toy
+from toy import Shop, ToyModels, ToyPolicy, ToySteps, ask, create_tables, fraud_like, open_shop, toy
 
 from tillwise.decisions.decision import Explain
+from tillwise.decisions.explanation import explanation
 from tillwise.decisions.receipt import decision_bytes
-from tillwise.decisions.replay import Verdict
-from tillwise.decisions.road import Road
+from tillwise.decisions.replay import Replayer, Verdict
 from tillwise.decisions.use_case import UseCase
 from tillwise.errors import ArtifactDamaged, NotFound
 from tillwise.events.facts import FACT_COLUMNS
 from tillwise.privacy.gate import Gate
 from tillwise.privacy.ledger import State
 from tillwise.stores.sqlite import SqliteStore
-from tillwise.vocabulary.clock import LogClock
 
 
 @pytest.fixture
@@ -39,7 +38,7 @@ def decide(shop: Shop, amount: float = 10.0, *, use_case: UseCase | None = None,
 def test_replay_gives_the_same_bytes(shop: Shop) -> None:
     """The stored inputs, the named model and policy give the decision once more, byte for byte."""
     decision_id = decide(shop)
-    replayed = shop.road.replay(decision_id)
+    replayed = shop.replayer.replay(decision_id)
     assert replayed.verdict is Verdict.SAME
     assert replayed.recorded == replayed.replayed == decision_bytes(shop.receipt(decision_id).receipt.decision)
 
@@ -48,7 +47,7 @@ def test_replay_gives_the_same_bytes(shop: Shop) -> None:
 @given(amount=st.floats(width=32, allow_nan=False, allow_infinity=False), explain=st.sampled_from(Explain))
 def test_replay_is_exact_for_any_number(shop: Shop, amount: float, explain: Explain) -> None:
     """Numbers survive the receipt exactly, however odd."""
-    assert shop.road.replay(decide(shop, amount, explain=explain)).verdict is Verdict.SAME
+    assert shop.replayer.replay(decide(shop, amount, explain=explain)).verdict is Verdict.SAME
 
 
 def test_fallbacks_replay_too(shop: Shop) -> None:
@@ -58,11 +57,11 @@ def test_fallbacks_replay_too(shop: Shop) -> None:
     without = shop.road.decide(toy(), ask(), "key").decision_id
     for decision_id in (refused, without):
         assert decision_id is not None
-        assert shop.road.replay(decision_id).verdict is Verdict.SAME
+        assert shop.replayer.replay(decision_id).verdict is Verdict.SAME
 
 
-def other_road(shop: Shop, use_case: UseCase) -> Road:
-    return Road(shop.store, shop.gate, shop.models, SECRETS, LogClock(wall=shop.wall), use_cases=(use_case,))
+def other(shop: Shop, use_case: UseCase) -> Replayer:
+    return Replayer(shop.store, shop.gate, shop.models, {use_case.name: use_case})
 
 
 def test_replay_uses_the_policy_of_its_time(shop: Shop) -> None:
@@ -70,9 +69,9 @@ def test_replay_uses_the_policy_of_its_time(shop: Shop) -> None:
     decision_id = decide(shop, 40.0)
     strict = ToyPolicy(threshold=0.1)
     today = replace(toy(), steps=ToySteps(strict), policy=strict)
-    assert other_road(shop, today).replay(decision_id).verdict is Verdict.SAME
+    assert other(shop, today).replay(decision_id).verdict is Verdict.SAME
     shop.store.commit(lambda t: t.run("DELETE FROM policies")).result()
-    gone = other_road(shop, today).replay(decision_id)
+    gone = other(shop, today).replay(decision_id)
     assert (gone.verdict, gone.replayed) == (Verdict.EXPIRED, None)
     assert "policy" in gone.notes[0]
 
@@ -91,7 +90,7 @@ def test_replay_shows_a_step_that_changed(shop: Shop) -> None:
             return ToySteps(self.policy).think(row, model, explain)
 
     decision_id = decide(shop)
-    replayed = other_road(shop, replace(toy(), steps=Other())).replay(decision_id)
+    replayed = other(shop, replace(toy(), steps=Other())).replay(decision_id)
     assert replayed.verdict is Verdict.DIFFERS
 
 
@@ -99,8 +98,8 @@ def test_replay_without_its_model_is_expired(shop: Shop) -> None:
     """When the named model is gone, a replay says so and claims nothing."""
     decision_id = decide(shop)
     shop.models.error = ArtifactDamaged("gone")
-    assert shop.road.replay(decision_id).verdict is Verdict.EXPIRED
-    told = shop.road.explanation(decision_id)
+    assert shop.replayer.replay(decision_id).verdict is Verdict.EXPIRED
+    told = explanation(shop.replayer, decision_id)
     assert (told["complete"], told["action"]) == (False, "yes")
 
 
@@ -111,16 +110,15 @@ def test_replay_in_a_new_process_is_the_same(tmp_path: Path) -> None:
         decision_id = decide(shop)
     store = SqliteStore(path)
     create_tables(store)
-    wall = Wall()
-    road = Road(store, Gate(wall=wall), ToyModels(), SECRETS, LogClock(wall=wall), use_cases=(toy(),), wall=wall)
-    assert road.replay(decision_id).verdict is Verdict.SAME
+    replayer = Replayer(store, Gate(), ToyModels(), {"toy": toy()})
+    assert replayer.replay(decision_id).verdict is Verdict.SAME
     store.close()
 
 
 def test_unknown_decision_cannot_be_replayed(shop: Shop) -> None:
     """An id nobody knows is an error, not a verdict."""
     with pytest.raises(NotFound):
-        shop.road.replay("nobody")
+        shop.replayer.replay("nobody")
 
 
 def add_visit(shop: Shop, user_id: str, at: int) -> None:
@@ -154,26 +152,26 @@ class RecallingSteps(ToySteps):
 def test_replay_from_the_log_reads_the_past_position(shop: Shop) -> None:
     """Read again at the decision's own position, the log gives the same values, whatever came later."""
     use_case = replace(toy(), steps=RecallingSteps())
-    road = other_road(shop, use_case)
+    replayer = other(shop, use_case)
     shop.consent("u-1")
     add_visit(shop, "u-1", shop.wall())
-    decision_id = road.decide(use_case, ask(), "key").decision_id or ""
+    decision_id = shop.road.decide(use_case, ask(), "key").decision_id or ""
     shop.wall.now += 1000
     add_visit(shop, "u-1", shop.wall())
     shop.consent("u-1", State.WITHDRAWN)
-    assert road.replay(decision_id, from_log=True).verdict is Verdict.SAME
+    assert replayer.replay(decision_id, from_log=True).verdict is Verdict.SAME
     pseudonym = shop.pseudonym("u-1")
     shop.store.commit(lambda t: t.run("DELETE FROM by_subject WHERE subject = ?", (pseudonym,))).result()
-    changed = road.replay(decision_id, from_log=True)
+    changed = replayer.replay(decision_id, from_log=True)
     assert (changed.verdict, changed.notes) == (Verdict.DIFFERS, ("visits",))
     shop.store.commit(lambda t: t.run("DELETE FROM subjects WHERE pseudonym = ?", (pseudonym,))).result()
-    assert road.replay(decision_id, from_log=True).verdict is Verdict.ERASED
-    assert road.replay(decision_id).verdict is Verdict.SAME
+    assert replayer.replay(decision_id, from_log=True).verdict is Verdict.ERASED
+    assert replayer.replay(decision_id).verdict is Verdict.SAME
 
 
 def test_explanation_of_a_silent_answer_is_computed_from_the_receipt(shop: Shop) -> None:
     """With `explain: none` the contributions come when they are asked for, and are exact."""
-    told = shop.road.explanation(decide(shop, 30.0, explain=Explain.NONE))
+    told = explanation(shop.replayer, decide(shop, 30.0, explain=Explain.NONE))
     assert [reason["code"] for reason in told["reasons"]] == ["threshold", "amount"]
     assert told["reasons"][1]["weight"] == pytest.approx(0.3)
     assert (told["complete"], told["would_change"]) == (True, None)
@@ -182,9 +180,8 @@ def test_explanation_of_a_silent_answer_is_computed_from_the_receipt(shop: Shop)
 def test_adverse_action_is_explained_with_what_would_have_changed_it(shop: Shop) -> None:
     """The counterfactual has been decided by the same model and policy, not estimated."""
     use_case = replace(toy(), adverse=frozenset({"no"}))
-    road = other_road(shop, use_case)
-    decision_id = road.decide(use_case, ask(80.0, subject=None), "key").decision_id or ""
-    change = road.explanation(decision_id)["would_change"]
+    decision_id = shop.road.decide(use_case, ask(80.0, subject=None), "key").decision_id or ""
+    change = explanation(other(shop, use_case), decision_id)["would_change"]
     assert change["action"] == "yes"
     assert [each["column"] for each in change["changes"]] == ["amount"]
     assert change["changes"][0]["was"] == 80.0

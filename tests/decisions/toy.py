@@ -11,6 +11,7 @@ from typing import Any
 from tillwise.decisions import receipts
 from tillwise.decisions.decision import Decision, Degraded, Explain, Place, Reason, Request
 from tillwise.decisions.recording import OnReceipt
+from tillwise.decisions.replay import Replayer
 from tillwise.decisions.road import Road
 from tillwise.decisions.use_case import UseCase
 from tillwise.events.people import find_pseudonym, pseudonym_for
@@ -119,6 +120,7 @@ class Shop:
 
     store: SqliteStore
     road: Road
+    replayer: Replayer
     models: ToyModels
     wall: Wall
     gate: Gate
@@ -183,10 +185,9 @@ def open_shop(
         create_tables(store)
         wall, models = Wall(), ToyModels()
         gate = Gate(wall=wall)
-        road = Road(
-            store, gate, models, SECRETS, LogClock(wall=wall), use_cases=use_cases, on_receipt=on_receipt, wall=wall
-        )
-        yield Shop(store, road, models, wall, gate, path)
+        road = Road(store, gate, models, SECRETS, LogClock(wall=wall), on_receipt=on_receipt, wall=wall)
+        replayer = Replayer(store, gate, models, {use_case.name: use_case for use_case in use_cases})
+        yield Shop(store, road, replayer, models, wall, gate, path)
         road.close()
     finally:
         store.close()

@@ -9,11 +9,12 @@ from typing import Final
 
 from tillwise.decisions.answer import Answer
 from tillwise.decisions.decision import Degraded, Request
+from tillwise.decisions.fallback import log
 from tillwise.decisions.question import MAX_DEADLINE_MS, question
 from tillwise.decisions.receipts import Kept
 from tillwise.decisions.recording import Recorder
 from tillwise.decisions.use_case import UseCase
-from tillwise.decisions.walk import Draft, Walker, log
+from tillwise.decisions.walk import Draft, Walker
 from tillwise.errors import Conflict, StoreUnavailable
 from tillwise.events.log import read_head
 from tillwise.settings import Secrets

@@ -11,12 +11,12 @@ import msgspec
 
 from tillwise.decisions import receipts
 from tillwise.decisions.decision import Decision, Explain
+from tillwise.decisions.fallback import fallback_of
 from tillwise.decisions.models import Models
 from tillwise.decisions.question import bare_request
 from tillwise.decisions.receipt import Receipt, decision_bytes
 from tillwise.decisions.receipts import Kept
 from tillwise.decisions.use_case import Recalling, UseCase
-from tillwise.decisions.walk import fallback_of
 from tillwise.errors import ArtifactDamaged, NotFound, TillwiseError
 from tillwise.features.online import OnlineFeatures
 from tillwise.features.row import FeatureRow

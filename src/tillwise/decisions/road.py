@@ -10,19 +10,17 @@ from typing import Final
 from tillwise.decisions.answer import Answer
 from tillwise.decisions.batch import Batch
 from tillwise.decisions.decision import Degraded, Request
-from tillwise.decisions.explanation import explanation
+from tillwise.decisions.fallback import log
 from tillwise.decisions.models import Models
 from tillwise.decisions.pending import Pending
 from tillwise.decisions.question import Question, question
 from tillwise.decisions.receipts import Kept
 from tillwise.decisions.recording import OnReceipt, Recorder
-from tillwise.decisions.replay import Replayed, Replayer
 from tillwise.decisions.use_case import UseCase
-from tillwise.decisions.walk import Draft, Walker, log
+from tillwise.decisions.walk import Draft, Walker
 from tillwise.errors import Conflict, InvalidInput, StoreUnavailable
 from tillwise.privacy.gate import Gate
 from tillwise.settings import Secrets
-from tillwise.vocabulary.canonical import Json
 from tillwise.vocabulary.clock import LogClock, wall_now
 from tillwise.vocabulary.store import Store
 
@@ -33,8 +31,7 @@ PATIENCE_NS: Final = 50_000_000
 class Road:
     """Answers questions, one at a time. Thread-safe.
 
-    `use_cases` are those whose past decisions can be replayed and explained. `on_receipt` hooks run in the transaction
-    of each receipt (the review queue is kept there).
+    `on_receipt` hooks run in the transaction of each receipt (the review queue is kept there).
     """
 
     def __init__(
@@ -45,7 +42,6 @@ class Road:
         secrets: Secrets,
         clock: LogClock,
         *,
-        use_cases: Sequence[UseCase] = (),
         on_receipt: Sequence[OnReceipt] = (),
         wall: Callable[[], int] = wall_now,
     ) -> None:
@@ -53,7 +49,6 @@ class Road:
         self._walker = Walker(store, gate, models, secrets, clock, wall)
         self._recorder = Recorder(store, secrets, on_receipt)
         self._batch = Batch(store, self._walker, self._recorder, secrets, clock, self.decide)
-        self._replayer = Replayer(store, gate, models, {use_case.name: use_case for use_case in use_cases})
         self._again = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tillwise-again")
 
     def decide(self, use_case: UseCase, request: Request, key_id: str) -> Answer:
@@ -78,17 +73,6 @@ class Road:
     def batch(self, use_case: UseCase, requests: Iterable[Request], key_id: str) -> Iterator[Answer]:
         """Yield one answer per request, in order: one snapshot for the run, one receipt per row (see Batch.run)."""
         return self._batch.run(use_case, requests, key_id)
-
-    def replay(self, decision_id: str, *, from_log: bool = False) -> Replayed:
-        """Take a past decision again; raise NotFound when nobody knows it (see Replayer.replay)."""
-        return self._replayer.replay(decision_id, from_log=from_log)
-
-    def explanation(self, decision_id: str) -> Json:
-        """Return a past decision's reasons in plain words and, for an adverse action, what would have changed it.
-
-        Computed exactly from the receipt; raise NotFound when nobody knows the decision (see explanation.py).
-        """
-        return explanation(self._replayer, decision_id)
 
     def close(self) -> None:
         """Finish what is being decided again."""

@@ -5,24 +5,24 @@ Whatever fails on the way is caught once, here: the use case's fallback answers 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from time import perf_counter_ns
 from typing import Final
 
 import msgspec
-import numpy as np
 from msgspec.structs import replace as alter
 
 from tillwise.decisions import receipts
 from tillwise.decisions.decision import Decision, Degraded, Reason, Request
+from tillwise.decisions.fallback import fallback_of, log, why_of
+from tillwise.decisions.given import given_row
 from tillwise.decisions.models import InForce, Models
 from tillwise.decisions.question import Question
 from tillwise.decisions.receipt import FeaturesPart, Latency, ModelPart, PermitPart, Receipt, seed_of
 from tillwise.decisions.receipts import Kept
 from tillwise.decisions.use_case import UseCase
-from tillwise.errors import ArtifactDamaged, Conflict, InvalidInput, NotReleased, StoreUnavailable
+from tillwise.errors import Conflict, InvalidInput
 from tillwise.events.keys import order_code
 from tillwise.events.log import read_head
 from tillwise.events.people import find_pseudonym
@@ -36,8 +36,6 @@ from tillwise.vocabulary.clock import LogClock, Milliseconds
 from tillwise.vocabulary.identity import Pseudonym, new_pseudonym
 from tillwise.vocabulary.position import Head, Point
 from tillwise.vocabulary.store import Snapshot, Store
-
-log = logging.getLogger("tillwise.decisions")
 
 THINKING_SHARE: Final = 0.8
 """The share of the deadline the steps may use; the rest is for the receipt to become durable."""
@@ -243,18 +241,6 @@ class Walker:
         return order_code(self._secrets, order_id) if isinstance(order_id, str) and order_id else None
 
 
-def why_of(error: Exception) -> Degraded:
-    """Return the honest reason for a failure, and log it."""
-    if isinstance(error, StoreUnavailable):
-        why = Degraded.STORE_UNAVAILABLE
-    elif isinstance(error, (ArtifactDamaged, NotReleased)):
-        why = Degraded.NO_MODEL
-    else:
-        why = Degraded.INTERNAL
-    log.error("a decision fell back (%s)", why.value, exc_info=error)
-    return why
-
-
 def check_same(before: bytes, question: Question) -> None:
     """Raise Conflict when a request id comes back with another body."""
     asked = question.asked
@@ -264,44 +250,9 @@ def check_same(before: bytes, question: Question) -> None:
         )
 
 
-def given_row(use_case: UseCase, request: Request, row: FeatureRow) -> FeatureRow:
-    """Return the row with the values the caller gave; raise InvalidInput when they are of other definitions."""
-    features = request.features or {}
-    if features.get("version") != use_case.definition:
-        raise InvalidInput(
-            f"these features are of version {str(features.get('version'))[:80]}; the released definitions are"
-            f" {use_case.definition}",
-            field="features.version",
-        )
-    values = features.get("values")
-    if not isinstance(values, dict):
-        raise InvalidInput("features.values is an object of column and number", field="features.values")
-    for name, value in values.items():
-        if name not in row.columns:
-            raise InvalidInput(f"there is no feature '{str(name)[:80]}'", field="features.values")
-        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
-            raise InvalidInput(f"feature '{name}' is no number", field="features.values")
-    known = dict(zip(row.columns, row.values, strict=True)) | values
-    return replace(
-        row, values=tuple(None if known[name] is None else float(np.float32(known[name])) for name in row.columns)
-    )
-
-
 def replace_decision(receipt: Receipt, decision: Decision, *, total: int) -> Receipt:
     """Return the receipt with another decision and total time."""
     return alter(receipt, decision=decision, latency=alter(receipt.latency, total=total))
-
-
-def fallback_of(use_case: UseCase, row: FeatureRow | None, request: Request, why: Degraded) -> Decision:
-    """Return the declared fallback, and when even that fails, the declared safe action. Never raises."""
-    try:
-        decision = use_case.steps.fallback(row, request, why)
-    except Exception:  # the last resort is an answer, too
-        log.exception("%s: the fallback failed as well", use_case.name)
-        action = use_case.unrecorded or "none"
-        reasons = (Reason("fallback", "Nothing could be computed; this is the safe answer", 1.0),)
-        return Decision(action, reasons, items=() if action == "items" else None, degraded=why)
-    return decision if decision.degraded is why else replace(decision, degraded=why)
 
 
 def _permit_part(question: Question, permit: Permit | None) -> PermitPart:
