@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,12 +19,15 @@ from tillwise.features.feature import Agg, FeatureSet
 from tillwise.features.offline import joined_sql, kind_of, newest_sql, own_sql, running_sql
 from tillwise.features.plan import Plan, Read, Slot, counting
 from tillwise.features.points import NULL, Points
+from tillwise.features.sql import types_sql
 from tillwise.features.tiles import ADDITIVE
 from tillwise.privacy.permit import Permit
 from tillwise.vocabulary.store import Store
 
 CHUNK: Final = 250_000
 """Points computed at once: bounds the memory of a table."""
+PAIRS: Final = 100_000_000
+"""Rows of a person's keys that the points of one join may have between them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +109,26 @@ def _slots(connection: duckdb.DuckDBPyConnection, plan: Plan, points: Points, ma
         if is_hot(read.key):
             _hot(connection, read, points, mask, found)
         else:
-            _scatter(connection, joined_sql(read, mask, "facts", "duckdb"), found)
+            for part in _bounded(connection, read, len(points)):
+                _scatter(connection, joined_sql(read, mask, "facts", "duckdb", points=part), found)
     return slots
+
+
+def _bounded(connection: duckdb.DuckDBPyConnection, read: Read, n: int) -> Iterator[str]:
+    """Split the points so that no join meets more than PAIRS rows at once, however busy a key is."""
+    rows = np.zeros(n, dtype=np.int64)
+    result = connection.execute(
+        f"SELECT p.i AS i, r.n AS n FROM points p JOIN (SELECT {read.key} AS k, COUNT(*) AS n FROM facts e"
+        f" WHERE {types_sql(read.types, 'e')} GROUP BY ALL) r ON r.k = p.{read.key}"
+    ).fetchnumpy()
+    rows[result["i"]] = result["n"]
+    parts = np.cumsum(rows) // PAIRS
+    starts = [0, *(np.flatnonzero(np.diff(parts)) + 1).tolist(), n]
+    if len(starts) == 2:
+        yield "points"
+        return
+    for start, end in pairwise(starts):
+        yield f"(SELECT * FROM points WHERE i >= {start} AND i < {end})"
 
 
 def _register(connection: duckdb.DuckDBPyConnection, points: Points) -> None:
@@ -155,10 +178,16 @@ def _hot(
 
 def _running(connection: duckdb.DuckDBPyConnection, read: Read, points: Points, mask: int) -> NDArray[np.float64]:
     sums = np.zeros((len(read.slots), len(points)), dtype=np.int64)
-    for epoch in np.unique(points.epoch).tolist():
-        _add(connection, running_sql(read, mask, epoch, "duckdb"), sums, 1)
-    if np.any(points.order_ref != NULL):
-        _add(connection, own_sql(read, mask, "duckdb"), sums, -1)
+    # One pass for each set of types: rows that one slot counts are then not sorted for another that ignores them.
+    for types in dict.fromkeys(slot.types for slot in read.slots):
+        places = [place for place, slot in enumerate(read.slots) if slot.types == types]
+        same = Read(read.key, tuple(read.slots[place] for place in places), 0)
+        part = np.zeros((len(places), len(points)), dtype=np.int64)
+        for epoch in np.unique(points.epoch).tolist():
+            _add(connection, running_sql(same, mask, epoch, "duckdb"), part, 1)
+        if np.any(points.order_ref != NULL):
+            _add(connection, own_sql(same, mask, "duckdb"), part, -1)
+        sums[places] = part
     return sums.astype(np.float64)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from tillwise.features.feature import DAY
 from tillwise.features.plan import Read, Slot
 from tillwise.features.sql import Dialect, aggregate_sql, types_sql, when_sql
 
@@ -20,17 +21,43 @@ _LAST_MARK: Final = 9223372036854775807
 """Behind every row of the same `at`: the lower end of a window leaves out all of them."""
 
 
+_NARROW: Final = 8 * DAY
+
+
 def joined_sql(read: Read, mask: int, rows: str, dialect: Dialect, *, points: str = "points") -> str:
-    """Return formulation A: columns i, s0, s1, … with one row per point that has any row in its window."""
+    """Return formulation A: columns i, s0, s1, … with one row per point that has any row in its window.
+
+    Narrow windows are joined by time as well, each point with the two stretches of time that its longest window
+    touches: a key shared by many people (an ip) then meets its points a day at a time, not all of its history.
+    """
     columns = []
     for place, slot in enumerate(read.slots):
         after = None if slot.window == read.window else f"p.at - {slot.window}"
         columns.append(f"{aggregate_sql(slot, 'e', after, dialect)} AS s{place}")
     return (
-        f"SELECT p.i AS i, {', '.join(columns)} FROM {points} p JOIN {rows} e"
-        f" ON e.{read.key} = p.{read.key} AND e.at > p.at - {read.window} AND {_visible(mask)}"
+        f"SELECT p.i AS i, {', '.join(columns)} FROM {_stretched(points, read.window)} p JOIN {rows} e"
+        f" ON e.{read.key} = p.{read.key}{_same_stretch(read.window)} AND e.at > p.at - {read.window}"
+        f" AND {_visible(mask)}"
         f" AND {types_sql(read.types, 'e')} GROUP BY p.i"
     )
+
+
+def _stretched(points: str, width: int) -> str:
+    if width > _NARROW:
+        return points
+    return (
+        f"(SELECT q.*, {_start('q.at', width)} - d.back AS stretch FROM {points} q"
+        f" CROSS JOIN (SELECT 0 AS back UNION ALL SELECT {width} AS back) d)"
+    )
+
+
+def _same_stretch(width: int) -> str:
+    return "" if width > _NARROW else f" AND {_start('e.at', width)} = p.stretch"
+
+
+def _start(at: str, width: int) -> str:
+    """Return the start of the stretch of time `at` lies in; rounds down before 1970 too, where % is negative."""
+    return f"{at} - (({at} % {width}) + {width}) % {width}"
 
 
 def _visible(mask: int) -> str:
