@@ -5,12 +5,14 @@ from __future__ import annotations
 from importlib.metadata import version
 
 from tillwise.access.keys import TABLES, Keys
+from tillwise.api.console import console_routes
 from tillwise.api.deciding import decision_routes
 from tillwise.api.door import Door
 from tillwise.api.entry import Admission
 from tillwise.api.health import health_routes
 from tillwise.api.metrics import Metrics
 from tillwise.api.openapi import describe, openapi_route
+from tillwise.api.page import page_route
 from tillwise.api.records import record_routes
 from tillwise.api.reviewing import review_routes
 from tillwise.api.shop import Shop
@@ -21,6 +23,7 @@ def create_api(shop: Shop) -> Door:
     """Return the ASGI application of a shop. Raises ConfigurationError when a route has no declared scope."""
     shop.store.create(TABLES)
     figures = Metrics()
+    keys = Keys(shop.store)
     routes = (
         *tracking_routes(shop),
         *decision_routes(shop, figures),
@@ -29,5 +32,6 @@ def create_api(shop: Shop) -> Door:
         *health_routes(shop, figures),
     )
     described = describe(routes, version("tillwise"))
-    admission = Admission(Keys(shop.store), shop.settings.serve.origins)
-    return Door((*routes, openapi_route(described)), admission, figures, on_stop=shop.close)
+    admission = Admission(keys, shop.settings.serve.origins)
+    whole = (*routes, openapi_route(described), page_route(described), *console_routes(shop, keys))
+    return Door(whole, admission, figures, on_stop=shop.close)

@@ -15,7 +15,7 @@ _REF: Final = "#/components/schemas/{name}"
 _DESCRIPTION: Final = (
     "Events in, decisions out. Money in decision routes is in integer minor units; tracking routes take Segment's"
     " decimal major units. Errors are RFC 9457 problem documents. A decision route answers 200 with an honest"
-    " `degraded` reason where it could not do better."
+    " degraded reason where it could not do better."
 )
 
 

@@ -1,0 +1,146 @@
+"""The pages: rendered on the server, every value escaped, nothing loaded from anywhere else, no script at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from tillwise.console import charts
+from tillwise.console.force import InForce
+from tillwise.console.hour import EDGES, SLOTS, Hour, Tally
+from tillwise.console.story import Story
+from tillwise.decisions.decision import Degraded
+from tillwise.vocabulary.canonical import Json
+
+CSP: Final = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""What a page may do: show its own style sheet and pictures, and post to itself."""
+DEGRADED: Final = {
+    "store_unavailable": "the row store did not answer in time",
+    "no_model": "no released model could answer",
+    "internal": "something inside failed",
+    "deadline": "the caller's deadline was too short",
+    "no_consent": "the person's data may not be used for this",
+    "no_history": "nothing is known about the person yet",
+}
+_WIDTH: Final = 560
+
+
+@cache
+def _templates() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("tillwise.console"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"moment": moment, "clock": clock, "short": short, "number": number, "words": words}
+    environment.globals |= {"degraded_text": DEGRADED}
+    return environment
+
+
+@cache
+def asset(name: str) -> bytes:
+    """Return a file that belongs to the pages: the style sheet, the icon."""
+    return files("tillwise.console").joinpath("assets", name).read_bytes()
+
+
+def sign_in(shop: str, problem: str = "") -> str:
+    """Return the page that asks for the admin key."""
+    return _templates().get_template("sign_in.html").render(shop=shop, problem=problem, signed_in=False)
+
+
+def overview(shop: str, now: int, hour: Hour, force: Iterable[InForce], events: Json, problems: Iterable[str]) -> str:
+    """Return the first page: the last hour, and who answers."""
+    return _templates().get_template("overview.html").render(
+        shop=shop,
+        now=now,
+        hour=hour,
+        force=list(force),
+        events=events,
+        problems=list(problems),
+        latency=_latency(hour.all),
+        cases=[(name, tally, _slots(tally), _actions(tally)) for name, tally in hour.by_use_case.items()],
+        fallbacks=_fallbacks(hour.all),
+        signed_in=True,
+    )  # fmt: skip
+
+
+def decision(shop: str, story: Story) -> str:
+    """Return the page of one decision."""
+    weights = [abs(reason.weight) for reason in story.full.reasons]
+    return _templates().get_template("decision.html").render(
+        shop=shop,
+        story=story,
+        receipt=story.receipt,
+        decision=story.receipt.decision,
+        heaviest=max(weights, default=0) or 1,
+        spent=charts.strip(story.latency, width=_WIDTH, height=14) if story.latency else [],
+        signed_in=True,
+    )  # fmt: skip
+
+
+def missing(shop: str, text: str) -> str:
+    """Return the page that says there is nothing."""
+    return _templates().get_template("missing.html").render(shop=shop, text=text, signed_in=True)
+
+
+def _latency(tally: Tally) -> list[charts.Rect]:
+    names = [*(f"up to {edge / 1000:g} ms" for edge in EDGES), f"over {EDGES[-1] / 1000:g} ms"]
+    return charts.columns(tally.bars(), names, width=_WIDTH, height=110, gap=6)
+
+
+def _slots(tally: Tally) -> list[charts.Rect]:
+    minutes = 60 // SLOTS
+    names = [f"{60 - minutes * i} to {60 - minutes * (i + 1)} minutes ago" for i in range(SLOTS)]
+    return charts.columns(tally.slots, names, width=300, height=36, gap=2)
+
+
+def _actions(tally: Tally) -> list[charts.Rect]:
+    return charts.strip(dict(tally.actions.most_common()), width=300, height=10)
+
+
+def _fallbacks(tally: Tally) -> list[tuple[str, int, bool]]:
+    return [(why, n, Degraded(why).alarms) for why, n in tally.degraded.most_common()]
+
+
+def moment(at: int) -> str:
+    """Write Unix milliseconds as a day and a time in UTC."""
+    return datetime.fromtimestamp(at / 1000, UTC).strftime("%-d %B %Y, %H:%M:%S UTC")
+
+
+def clock(at: int) -> str:
+    """Write Unix milliseconds as a time of day in UTC."""
+    return datetime.fromtimestamp(at / 1000, UTC).strftime("%H:%M:%S")
+
+
+def short(name: str | None) -> str:
+    """Write a hash as people compare it: its first eight digits."""
+    return "" if name is None else name.removeprefix("sha256:")[:8]
+
+
+def number(value: Any) -> str:
+    """Write a number without needless digits; thousands apart."""
+    if value is None:
+        return "not known"
+    if isinstance(value, int) or float(value).is_integer():
+        return f"{int(value):,}".replace(",", " ")
+    return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.1f}".replace(",", " ")
+
+
+def words(name: str) -> str:
+    """Write a code as words: `win_back` is read as win back."""
+    return name.replace("_", " ")
+
+
+def api(rooms: list[tuple[str, list[Json]]], description: str, version: str) -> str:
+    """Return the page that describes the API, from what is said in openapi.json."""
+    template = _templates().get_template("api.html")
+    return template.render(shop="", rooms=rooms, description=description, version=version, signed_in=False)
