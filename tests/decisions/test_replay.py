@@ -9,18 +9,25 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from toy import Shop, ToyModels, ToyPolicy, ToySteps, ask, create_tables, fraud_like, open_shop, toy
+from toy import Shop, ToyInForce, ToyModels, ToyPolicy, ToySteps, ask, create_tables, fraud_like, open_shop, toy
 
-from tillwise.decisions.decision import Explain
+from tillwise.decisions.decision import Explain, Request
 from tillwise.decisions.explanation import explanation
 from tillwise.decisions.receipt import decision_bytes
 from tillwise.decisions.replay import Replayer, Verdict
 from tillwise.decisions.use_case import UseCase
 from tillwise.errors import ArtifactDamaged, NotFound
 from tillwise.events.facts import FACT_COLUMNS
+from tillwise.events.types import event_code
+from tillwise.features.feature import DAY, Agg, Aggregate, FeatureSet
+from tillwise.features.online import OnlineFeatures
+from tillwise.features.row import FeatureRow
 from tillwise.privacy.gate import Gate
 from tillwise.privacy.ledger import State
+from tillwise.privacy.permit import Permit
 from tillwise.stores.sqlite import SqliteStore
+from tillwise.vocabulary.purpose import Purpose
+from tillwise.vocabulary.store import Snapshot
 
 
 @pytest.fixture
@@ -126,8 +133,8 @@ def add_visit(shop: Shop, user_id: str, at: int) -> None:
         head = transaction.one("SELECT seq, at FROM head")  # type: ignore[attr-defined]
         transaction.run("UPDATE head SET seq = ?, at = ?", (head[0] + 1, max(head[1], at)))  # type: ignore[attr-defined]
         row = dict.fromkeys(FACT_COLUMNS) | {
-            "epoch": 0, "at": at, "seq": head[0] + 1, "line": 0, "type": 1, "purposes": 511, "simulated": 0,
-            "subject": shop.pseudonym(user_id), "shop": 0,
+            "epoch": 0, "at": at, "seq": head[0] + 1, "line": 0, "type": event_code("Product Viewed"),
+            "purposes": 511, "simulated": 0, "subject": shop.pseudonym(user_id), "shop": 0,
         }  # fmt: skip
         marks = ", ".join("?" for _ in row)
         transaction.run(  # type: ignore[attr-defined]
@@ -167,6 +174,47 @@ def test_replay_from_the_log_reads_the_past_position(shop: Shop) -> None:
     shop.store.commit(lambda t: t.run("DELETE FROM subjects WHERE pseudonym = ?", (pseudonym,))).result()
     assert replayer.replay(decision_id, from_log=True).verdict is Verdict.ERASED
     assert replayer.replay(decision_id).verdict is Verdict.SAME
+
+
+VIEWS = FeatureSet(
+    "counted",
+    (
+        Aggregate(
+            "views_1d", "subject", ("Product Viewed",), Agg.COUNT, DAY, "products looked at in a day",
+            purposes=frozenset({Purpose.RECOMMEND}),
+        ),
+    ),
+    request=("amount",),
+)  # fmt: skip
+
+
+class CountingSteps(ToySteps):
+    """Knows declared features, so that the road itself can read them again."""
+
+    def know(self, permit: Permit, request: Request, snapshot: Snapshot) -> FeatureRow:
+        keys, numbers = {"subject": permit.subject}, {"amount": request.body["amount"]}
+        values = OnlineFeatures(VIEWS).read(snapshot, permit, keys, numbers)
+        return FeatureRow(permit, VIEWS.hash, VIEWS.columns, values, {"keys": keys, "numbers": numbers})
+
+
+def test_declared_features_are_read_again_by_the_road_itself(shop: Shop) -> None:
+    """Steps that keep keys and numbers need no code of their own to be checked against the log."""
+    use_case = replace(toy(), features=VIEWS, steps=CountingSteps())
+    shop.models.in_force = ToyInForce(features=VIEWS.hash)
+    replayer = other(shop, use_case)
+    shop.consent("u-1")
+    add_visit(shop, "u-1", shop.wall())
+    known = shop.road.decide(use_case, ask(), "key").decision_id or ""
+    stranger = shop.road.decide(use_case, ask(subject="u-2", country="US"), "key").decision_id or ""
+    add_visit(shop, "u-1", shop.wall())
+    add_visit(shop, "u-2", shop.wall())
+    assert shop.receipt(known).receipt.features.values == (1.0, 10.0)  # type: ignore[union-attr]
+    for decision_id in (known, stranger):
+        assert replayer.replay(decision_id, from_log=True).verdict is Verdict.SAME
+    older = replace(use_case, features=replace(VIEWS, name="counted", request=("amount", "more")))
+    assert other(shop, older).replay(known, from_log=True).verdict is Verdict.EXPIRED
+    shop.store.commit(lambda t: t.run("DELETE FROM by_subject")).result()
+    assert replayer.replay(known, from_log=True).notes == ("views_1d",)
 
 
 def test_explanation_of_a_silent_answer_is_computed_from_the_receipt(shop: Shop) -> None:

@@ -168,8 +168,12 @@ class Replayer:
             return row
         if row.definition != use_case.definition:
             raise Gone("the feature definitions have changed since; replay it with the release of that time")
-        values = OnlineFeatures(use_case.features).read(
-            snapshot, permit, row.facts.get("keys", {}), row.facts.get("numbers", {}),
+        keys = dict(row.facts.get("keys", {}))
+        if keys.get("subject") not in (None, kept.subject, kept.anonymous):
+            keys["subject"] = kept.subject  # seen for the first time then: the pseudonym came with the receipt
+        # Raw rows only: what is checked must not rest on the tiles that served it.
+        values = OnlineFeatures(use_case.features, tiled=False).read(
+            snapshot, permit, keys, row.facts.get("numbers", {}),
             exclude_order=kept.order_ref, simulated=kept.receipt.simulated,
         )  # fmt: skip
         return replace(row, values=values)
