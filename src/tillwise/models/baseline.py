@@ -9,7 +9,7 @@ import numpy as np
 from tillwise.errors import ArtifactDamaged, InvalidInput
 from tillwise.models.arrays import array_bytes, read_array
 from tillwise.models.artifact import Artifact
-from tillwise.models.calibration import Calibration, calibrate
+from tillwise.models.calibration import Calibration, calibrate, fit_platt
 from tillwise.models.model import FAR, Design, Matrix, Rows, Vector, checked, column_names
 
 
@@ -102,12 +102,8 @@ def fit_ranked_column(design: Design, train: Rows, column: str, *, rising: bool)
     margin = RankedColumnModel(rule, Calibration(), design.columns).margin(train.x)
     calibration = calibrate(margin, train.y, weight=train.weight, seed=design.seed)
     if calibration.kind == "none":
-        calibration = _around_the_rate(train.y)
+        weight = np.ones(len(train.y)) if train.weight is None else train.weight
+        calibration = fit_platt(margin, train.y, weight)  # a column's deviations are no log-odds yet
     files = {"rule.npy": array_bytes(rule), "calibration.npy": array_bytes(calibration.numbers)}
     manifest = design.manifest(RankedColumnModel.kind, column=column, rising=rising, calibration=calibration.kind)
     return Artifact(manifest, files)
-
-
-def _around_the_rate(y: Vector) -> Calibration:
-    """Return a map with slope 1 whose average value gets the rate: too few outcomes to say more."""
-    return Calibration("platt", np.array([1.0, np.log((y.sum() + 0.5) / (len(y) - y.sum() + 0.5))]))

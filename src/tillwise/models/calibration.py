@@ -1,8 +1,9 @@
 """From a model's log-odds to a probability that means what it says.
 
-Three maps are tried and the one with the lowest cross-validated log loss is kept: Platt scaling (Platt 1999), beta
-calibration (Kull, Silva Filho & Flach, AISTATS 2017) and centred isotonic regression (Oron & Flournoy 2017), which has
-no flat parts, so that calibrating never ties two scores that differ.
+Maps are tried from the simplest on: nothing at all, Platt scaling (Platt 1999), beta calibration (Kull, Silva Filho &
+Flach, AISTATS 2017) and centred isotonic regression (Oron & Flournoy 2017), which has no flat parts, so that calibrating
+never ties two scores that differ. A richer map is kept only when its cross-validated log loss is lower by more than one
+standard error, for the next period is never quite like this one.
 """
 
 from __future__ import annotations
@@ -76,8 +77,13 @@ def calibrate(margin: Vector, y: Vector, *, weight: Vector | None = None, seed: 
     if rarest >= FEWEST_FOR_STEPS:
         candidates.append(fit_isotonic)
     fold = _stratified_folds(y, seed)
-    losses = [_held_out_loss(fit, margin, y, weights, fold) for fit in candidates]
-    return candidates[int(np.argmin(losses))](margin, y, weights)
+    chosen, loss = candidates[0], _held_out_loss(candidates[0], margin, y, weights, fold)
+    for candidate in candidates[1:]:
+        other = _held_out_loss(candidate, margin, y, weights, fold)
+        gain = loss - other
+        if gain.mean() > gain.std() / np.sqrt(len(gain)):
+            chosen, loss = candidate, other
+    return chosen(margin, y, weights)
 
 
 def fit_platt(margin: Vector, y: Vector, weight: Vector) -> Calibration:
@@ -139,10 +145,11 @@ def _stratified_folds(y: Vector, seed: int) -> NDArray[np.int64]:
     return fold
 
 
-def _held_out_loss(fit: Fit, margin: Vector, y: Vector, weight: Vector, fold: NDArray[np.int64]) -> float:
-    loss = 0.0
+def _held_out_loss(fit: Fit, margin: Vector, y: Vector, weight: Vector, fold: NDArray[np.int64]) -> Vector:
+    """Return each row's loss under a map fitted without it."""
+    loss = np.empty(len(y))
     for k in range(FOLDS):
         learn, held = fold != k, fold == k
         z = fit(margin[learn], y[learn], weight[learn]).log_odds(margin[held])
-        loss -= float((weight[held] * (y[held] * log_expit(z) + (1 - y[held]) * log_expit(-z))).sum())
+        loss[held] = -weight[held] * (y[held] * log_expit(z) + (1 - y[held]) * log_expit(-z))
     return loss
