@@ -1,8 +1,8 @@
 """From a model's log-odds to a probability that means what it says.
 
 Maps are tried from the simplest on: nothing at all, Platt scaling (Platt 1999), beta calibration (Kull, Silva Filho &
-Flach, AISTATS 2017) and centred isotonic regression (Oron & Flournoy 2017), which has no flat parts, so that calibrating
-never ties two scores that differ. A richer map is kept only when its cross-validated log loss is lower by more than one
+Flach, AISTATS 2017) and centred isotonic regression (Oron & Flournoy 2017), which has no flat parts, so that it never
+ties two scores that differ. A richer map is kept only when its cross-validated log loss is lower by more than one
 standard error, for the next period is never quite like this one.
 """
 
