@@ -8,7 +8,7 @@ from dataclasses import replace
 from oracle import random_features
 
 from tillwise.features.feature import DAY, HOUR, FeatureSet
-from tillwise.features.page import html, markdown, words_for
+from tillwise.features.page import feature_page, feature_page_html, words_for
 
 
 def test_every_column_is_on_the_page() -> None:
@@ -17,7 +17,7 @@ def test_every_column_is_on_the_page() -> None:
         random_features(random.Random(3), 20), request=("amount",), rows=(("amount_log", "log1p(amount)"),),
         meanings={"amount": "what the order costs"},
     )  # fmt: skip
-    for page in (markdown([features]), html([features])):
+    for page in (feature_page([features]), feature_page_html([features])):
         assert features.hash in page
         assert "what the order costs" in page
         assert all(name in page for name in features.columns)
@@ -27,8 +27,8 @@ def test_text_cannot_become_markup() -> None:
     """A meaning with markup or a table's bar stays text."""
     features = random_features(random.Random(3), 1)
     named = FeatureSet("s", (replace(features.aggregates[0], meaning="<script>a|b"),))
-    assert "<script>" not in html([named])
-    assert "a\\|b" in markdown([named])
+    assert "<script>" not in feature_page_html([named])
+    assert "a\\|b" in feature_page([named])
 
 
 def test_windows_read_as_people_say_them() -> None:

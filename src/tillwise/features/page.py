@@ -21,7 +21,7 @@ _INTRO: Final = (
 )
 
 
-def markdown(feature_sets: Iterable[FeatureSet]) -> str:
+def feature_page(feature_sets: Iterable[FeatureSet]) -> str:
     """Return the page as Markdown."""
     parts = ["# Features", _INTRO]
     for features in feature_sets:
@@ -33,7 +33,7 @@ def markdown(feature_sets: Iterable[FeatureSet]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def html(feature_sets: Iterable[FeatureSet]) -> str:
+def feature_page_html(feature_sets: Iterable[FeatureSet]) -> str:
     """Return the page as one self-contained HTML document."""
     parts = [f"<h1>Features</h1><p>{escape(_INTRO)}</p>"]
     for features in feature_sets:
