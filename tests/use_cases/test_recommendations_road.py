@@ -157,7 +157,7 @@ def test_rules_of_policy_and_caller_hold_and_are_named(served: Shop) -> None:
 def test_new_items_get_a_chance(served: Shop) -> None:
     """An item nobody ever bought is shown now and then, with its propensity."""
     policy = RecommendationPolicy(explore_rate=0.8, explore_positions=(2, 4, 6, 8))
-    shown = [item for _ in range(25) for item in served.ask(policy, k=8).decision.items if item.item_id == "i-59"]
+    shown = [item for _ in range(100) for item in served.ask(policy, k=8).decision.items if item.item_id == "i-59"]
     assert shown
     assert all(0 < item.propensity <= 1 for item in shown)
 

@@ -109,6 +109,12 @@ class ItemSnapshot:
         """Return the snapshot's content name, `sha256:…`; it stands in the receipt."""
         return digest(self.data)
 
+    def take(self, index: Ints) -> ItemSnapshot:
+        """Return some of the items, in ascending order of `index`."""
+        numbers: dict[str, Any] = {name: getattr(self, name)[index] for name in _NUMBERS}
+        texts: dict[str, Any] = {name: tuple(getattr(self, name)[n] for n in index.tolist()) for name in _TEXTS}
+        return ItemSnapshot(boundary=self.boundary, epoch=self.epoch, **numbers, **texts)
+
     def popular(self, window: int, *, viewed: bool = False) -> NDArray[np.float32]:
         """Return log(1 + count) per item over one of WINDOWS (days)."""
         counts = (self.viewed if viewed else self.bought)[:, WINDOWS.index(window)]

@@ -54,7 +54,7 @@ def fit_ease(
     histories: Histories, items: int, settings: EaseSettings, side: sp.csr_matrix | None = None
 ) -> sp.csr_matrix:
     """Return items × items float32 with an empty diagonal; `side` is attributes × items (0/1) or None."""
-    head = head_of(histories, items, settings.head)
+    head = histories.head(items, settings.head)
     if settings.fade == 1.0:
         matrix = histories.matrix(Decay(), items)[:, head]
         matrix.data[:] = 1.0
@@ -72,7 +72,7 @@ def fit_next(
     histories: Histories, items: int, settings: NextSettings, side: sp.csr_matrix | None = None
 ) -> sp.csr_matrix:
     """Return items × items float32: row i = what an action on i says about the person's later moments."""
-    head = head_of(histories, items, settings.head)
+    head = histories.head(items, settings.head)
     past, later = turns(histories, items, settings.past, settings.ahead)
     past, later = past[:, head], later[:, head]
     attributes = np.float32(settings.side) * shared_attributes(side, head)
@@ -80,12 +80,6 @@ def fit_next(
     weights = inverse @ ((past.T @ later).toarray().astype(np.float32) + attributes)
     np.fill_diagonal(weights, 0.0)
     return spread(weights, head, items, settings.keep)
-
-
-def head_of(histories: Histories, items: int, head: int) -> NDArray[np.int64]:
-    """Return the `head` most frequent items, in order of index; equally frequent ones by index."""
-    counts = np.bincount(histories.items, minlength=items)
-    return np.sort(np.argsort(-counts, kind="stable")[:head])
 
 
 def shared_attributes(side: sp.csr_matrix | None, head: NDArray[np.int64]) -> Dense:

@@ -120,6 +120,21 @@ class Histories:
         offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         return Histories(offsets, self.items[kept], self.weights[kept], self.steps[kept], self.days[kept])
 
+    def within(self, head: Ints, items: int) -> Histories:
+        """Return the same people with their actions on the items `head` (ascending) only, renumbered 0 … len(head)−1."""
+        places = np.full(items, -1, dtype=np.int64)
+        places[head] = np.arange(len(head))
+        moved = places[self.items]
+        kept = moved >= 0
+        sizes = np.bincount(self.people()[kept], minlength=self.rows)
+        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        return Histories(offsets, moved[kept], self.weights[kept], self.steps[kept], self.days[kept])
+
+    def head(self, items: int, most: int) -> Ints:
+        """Return the `most` most frequent of `items` items, ascending; equally frequent ones by index."""
+        counts = np.bincount(self.items, minlength=items)
+        return np.sort(np.argsort(-counts, kind="stable")[:most])
+
     def pairs(self) -> tuple[Ints, Ints]:
         """Return every ordered pair (left, right) of actions of the same person, an action with itself included.
 

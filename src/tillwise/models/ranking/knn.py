@@ -14,37 +14,39 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from tillwise.models.ranking.history import Decay, Histories
-from tillwise.models.ranking.sparse import strongest
+from tillwise.models.ranking.sparse import placed, strongest
 
 
 @dataclass(frozen=True, slots=True)
 class KnnSettings:
-    """How neighbours are found: how many are kept per item, shrinkage, fading with distance, direction."""
+    """How neighbours are found: how many are kept per item, shrinkage, fading with distance, direction.
+
+    Only the `head` most frequent items have neighbours: pairs of rare items say little and cost most.
+    """
 
     keep: int = 100
     shrink: float = 10.0
     fade: float = 1.0
     forward: bool = False
+    head: int = 15_000
 
 
 def fit_knn(histories: Histories, items: int, settings: KnnSettings) -> sp.csr_matrix:
     """Return items × items float32: row i = the neighbours of item i, at most `keep`."""
+    head = histories.head(items, settings.head)
+    known, size = histories.within(head, items), len(head)
     if settings.forward or settings.fade != 1.0:
-        together = together_in_order(histories, items, settings.fade, forward=settings.forward)
+        together = together_in_order(known, size, settings.fade, forward=settings.forward)
+        norms = np.sqrt(np.bincount(known.items, minlength=size))
     else:
-        matrix = _tf_idf(histories.matrix(Decay(), items))
+        matrix = _tf_idf(known.matrix(Decay(), size))
         together = (matrix.T @ matrix).tocsr()
-    own = histories.matrix(Decay(), items)
-    own.data[:] = 1.0
-    norms = np.sqrt(
-        np.asarray(own.sum(axis=0)).ravel() if settings.forward or settings.fade != 1.0 else together.diagonal()
-    )
-    together = together.tocsr()
+        norms = np.sqrt(together.diagonal())
     together.setdiag(0)
     together.eliminate_zeros()
-    rows = np.repeat(np.arange(items), np.diff(together.indptr))
+    rows = np.repeat(np.arange(size), np.diff(together.indptr))
     together.data = together.data / (norms[rows] * norms[together.indices] + settings.shrink)
-    return strongest(together.astype(np.float32), settings.keep)
+    return placed(strongest(together.astype(np.float32), settings.keep), head, items)
 
 
 def _tf_idf(matrix: sp.csr_matrix) -> sp.csr_matrix:

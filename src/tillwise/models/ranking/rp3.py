@@ -12,21 +12,23 @@ import numpy as np
 import scipy.sparse as sp
 
 from tillwise.models.ranking.history import Decay, Histories
-from tillwise.models.ranking.sparse import strongest
+from tillwise.models.ranking.sparse import placed, strongest
 
 
 @dataclass(frozen=True, slots=True)
 class Rp3Settings:
-    """`alpha` sharpens the steps' probabilities, `beta` pushes popular items down; `keep` weights per item."""
+    """`alpha` sharpens the steps' probabilities, `beta` pushes popular items down; `keep` per item of the `head`."""
 
     alpha: float = 1.0
     beta: float = 0.6
     keep: int = 100
+    head: int = 15_000
 
 
 def fit_rp3(histories: Histories, items: int, settings: Rp3Settings) -> sp.csr_matrix:
     """Return items × items float32: the probability to walk from row to column, divided by the column's degree^β."""
-    touched = histories.matrix(Decay(), items)
+    head = histories.head(items, settings.head)
+    touched = histories.within(head, items).matrix(Decay(), len(head))
     touched.data[:] = 1.0
     degree = np.asarray(touched.sum(axis=0)).ravel()
     to_item = _steps(touched, settings.alpha)
@@ -35,7 +37,7 @@ def fit_rp3(histories: Histories, items: int, settings: Rp3Settings) -> sp.csr_m
     walk.setdiag(0)
     walk.eliminate_zeros()
     walk.data = walk.data / np.maximum(degree, 1.0)[walk.indices] ** settings.beta
-    return strongest(walk.astype(np.float32), settings.keep)
+    return placed(strongest(walk.astype(np.float32), settings.keep), head, items)
 
 
 def _steps(matrix: sp.csr_matrix, alpha: float) -> sp.csr_matrix:

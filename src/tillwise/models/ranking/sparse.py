@@ -37,6 +37,14 @@ def _row(weights: sp.csr_matrix, row: int, keep: int) -> tuple[NDArray[np.int32]
     return columns, data
 
 
+def placed(weights: sp.csr_matrix, head: NDArray[np.int64], items: int) -> sp.csr_matrix:
+    """Return the weights between the items `head` as weights between all items."""
+    indptr = np.zeros(items + 1, dtype=np.int64)
+    indptr[head + 1] = np.diff(weights.indptr)
+    columns = head[weights.indices].astype(np.int32)
+    return sp.csr_matrix((weights.data, columns, np.cumsum(indptr)), shape=(items, items))
+
+
 def sparse_files(name: str, weights: sp.csr_matrix) -> Files:
     """Return the three arrays of a sparse matrix as files of an artifact."""
     return {

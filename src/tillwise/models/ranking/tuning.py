@@ -36,20 +36,22 @@ class Pool:
         found = np.take_along_axis(self.gains, best, axis=1) > 0
         discount = 1.0 / np.log2(np.arange(2, best.shape[1] + 2))
         ideal = np.concatenate([[0.0], np.cumsum(1.0 / np.log2(np.arange(2, k + 2)))])
-        return float(np.mean((found * discount).sum(axis=1) / ideal[np.minimum(self.wanted, k)]))
+        asked = self.wanted > 0
+        gain = (found * discount).sum(axis=1)[asked]
+        return float(np.mean(gain / ideal[np.minimum(self.wanted[asked], k)])) if len(gain) else 0.0
 
 
 def pool_of(
     parts: Sequence[NDArray[np.float32]], wanted: Sequence[frozenset[int]], hidden: NDArray[np.bool_] | None, depth: int
 ) -> Pool:
-    """Return the union of each part's `depth` best items per person, and the wanted ones.
+    """Return the union of each part's `depth` best items per person.
 
     `parts` are people × items, already scaled; `hidden` marks items that may not be listed (already seen).
     """
     people = len(wanted)
     shown = [part if hidden is None else np.where(hidden, np.float32(-np.inf), part) for part in parts]
     picked = np.concatenate([top(part, depth) for part in shown], axis=1)
-    rows = [np.unique(np.concatenate([picked[row], np.fromiter(wanted[row], dtype=np.int64)])) for row in range(people)]
+    rows = [np.unique(picked[row]) for row in range(people)]
     width = max((len(row) for row in rows), default=1)
     values = np.zeros((people, width, len(parts)), dtype=np.float32)
     gains = np.full((people, width), -1, dtype=np.int8)

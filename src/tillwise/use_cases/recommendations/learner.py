@@ -32,7 +32,8 @@ from tillwise.use_cases.recommendations.steps import FEATURES
 HORIZON: Final = 28 * DAY
 DAYS: Final = 365
 SETTINGS: Final = BlendSettings(
-    knn=KnnSettings(keep=100, fade=1.0),
+    knn=KnnSettings(keep=100),
+    rp3=None,
     ease=EaseSettings(penalty=200.0, side=1.0, head=3000, keep=300),
     als=AlsSettings(factors=64, iterations=10),
     decays=(Decay(), Decay(step=0.8), Decay(step=0.95), Decay(half_life=30.0), Decay(half_life=90.0, power=0.5)),
