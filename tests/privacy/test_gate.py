@@ -99,6 +99,12 @@ def test_unknown_place_is_the_strictest(shop: Ledger) -> None:
     assert (permit.granted, permit.place) == (True, "US")
 
 
+def test_places_are_read_as_people_write_them(shop: Ledger) -> None:
+    """Small letters, and UK for GB, name the same place."""
+    for country, place in (("uk", "GB"), ("de", "DE"), ("us-ca", "US-CA"), ("EL", "GR")):
+        assert shop.permit(country=country).place == place
+
+
 def test_purposes_are_apart(shop: Ledger) -> None:
     """Consent to one purpose is no consent to another."""
     shop.say(ANN, State.GIVEN, Purpose.SEARCH)

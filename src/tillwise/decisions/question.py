@@ -34,7 +34,6 @@ PERSONAL: Final = frozenset(
 )
 """Fields of a body that name a person or hold what they wrote: never in a receipt, never shown to a fallback."""
 MAX_DEADLINE_MS: Final = 60_000
-_COUNTRY_ALIASES: Final = {"UK": "GB", "EL": "GR"}
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -54,7 +53,6 @@ class Question(msgspec.Struct, frozen=True):
         if not place.country:
             return None
         country = place.country.upper()
-        country = _COUNTRY_ALIASES.get(country, country)
         region = (place.region or "").upper().removeprefix(f"{country}-")
         return f"{country}-{region}" if region else country
 

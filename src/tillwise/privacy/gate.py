@@ -26,6 +26,7 @@ GPC = "gpc"
 PROFILE = "personal"
 """The feature group a refusal withholds: everything that leads to the person."""
 _TARGETING = frozenset({Purpose.MARKETING, Purpose.PRICE})
+_ALIASES = {"UK": "GB", "EL": "GR"}
 _REFUSALS = {State.REFUSED: "consent_refused", State.WITHDRAWN: "consent_withdrawn"}
 
 
@@ -71,7 +72,7 @@ class Gate:
     def __init__(
         self, *, default_place: str = "", rules: Rulebook | None = None, wall: Callable[[], int] = wall_now
     ) -> None:
-        self._default_place = default_place.upper()
+        self._default_place = _place(default_place)
         self._rules = load_rules() if rules is None else rules
         self._wall = wall
 
@@ -147,21 +148,28 @@ class Gate:
         }
         return {
             Pseudonym(person)
-            for person, country in snapshot.all(
-                "SELECT s.pseudonym, t.country FROM subjects s LEFT JOIN traits t ON t.subject = s.pseudonym"
+            for person, country, declared in snapshot.all(
+                "SELECT s.pseudonym, t.country, (SELECT c.place FROM consents c WHERE c.subject = s.pseudonym"
+                " ORDER BY c.seq DESC LIMIT 1) FROM subjects s LEFT JOIN traits t ON t.subject = s.pseudonym"
             )
-            if all(self._may(Purpose(name), country, said.get((person, name))) for name in wanted)
+            if all(self._may(Purpose(name), (country, declared), said.get((person, name))) for name in wanted)
         }
 
-    def _may(self, purpose: Purpose, country: str | None, row: Row | None) -> bool:
+    def _may(self, purpose: Purpose, places: tuple[str | None, str | None], row: Row | None) -> bool:
         own = None if row is None else Standing(row[2], State(row[3]), row[4], row[5])
-        return judge(self._rule(purpose, country, own.place if own else ""), own, None, frozenset()).granted
+        return judge(self._rule(purpose, *places), own, None, frozenset()).granted
 
-    def _rule(self, purpose: Purpose, country: str | None, declared: str) -> Rule:
-        places = [place.upper() for place in (country, declared) if place] or [self._default_place or UNKNOWN]
+    def _rule(self, purpose: Purpose, country: str | None, declared: str | None) -> Rule:
+        places = [_place(place) for place in (country, declared) if place] or [self._default_place or UNKNOWN]
         wall = self._wall()
         if len(places) == 1 or places[0] == places[1]:
             return self._rules.rule(places[0], purpose, wall)
         found = strictest(self._rules.rule(place, purpose, wall) for place in places)
         assert found is not None  # noqa: S101 two places, two rules
         return found
+
+
+def _place(text: str) -> str:
+    """Return a place in capitals, under its ISO 3166-1 code where people write another."""
+    place = text.upper()
+    return _ALIASES.get(place[:2], place[:2]) + place[2:]
