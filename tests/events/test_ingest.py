@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tillwise.errors import InvalidInput
 from tillwise.events.event import Dropped, Event, Quarantined
 from tillwise.events.facts import MEASURES
-from tillwise.events.ingest import read_body, read_message
+from tillwise.events.ingest import KINDS, read_body, read_message
 from tillwise.events.types import event_code, line_code
 from tillwise.vocabulary.codes import code_of
 
@@ -279,3 +279,29 @@ def test_no_json_value_whatever_disturbs_the_reader(message: Any, trusted: bool)
             assert all(
                 getattr(line, name) is None or getattr(line, name) >= 0 for name in MEASURES if name != "quantity"
             )
+
+
+def test_a_recorded_request_of_analytics_js_is_understood() -> None:
+    """What the browser library posts to /v1/t and /v1/p: no user yet, its own metadata, page and clock."""
+    envelope = {
+        "timestamp": "2026-11-21T09:29:59.000Z", "integrations": {}, "userId": None, "anonymousId": "8f0d-a-b-c",
+        "context": {"page": {"path": "/p/1", "title": "Ann's basket", "url": "https://shop.example/p/1"},
+                    "userAgent": "Mozilla/5.0", "locale": "de-DE", "library": {"name": "analytics.js",
+                                                                               "version": "next-1.70.0"}},
+        "messageId": "ajs-next-1795253399000-8f0d", "writeKey": "browser-key", "sentAt": "2026-11-21T09:29:59.500Z",
+        "_metadata": {"bundled": ["Segment.io"], "unbundled": [], "bundledIds": []},
+    }  # fmt: skip
+    view = {**envelope, "type": "track", "event": "Product Viewed", "properties": {"product_id": "p-1", "price": 18.99}}
+    page = {**envelope, "type": "page", "name": None, "category": None,
+            "properties": {"path": "/p/1", "title": "Ann's basket", "referrer": "", "search": "?q=1",
+                           "url": "https://shop.example/p/1?q=1"}}  # fmt: skip
+    events = []
+    for body, kind in ((view, KINDS["t"]), (page, KINDS["p"])):
+        delivery = read_body(msgspec.json.encode(body), kind)
+        assert delivery.write_key == "browser-key"
+        events.append(read(delivery.messages[0], trusted=False))
+    assert [event.anonymous_id for event in events] == ["8f0d-a-b-c"] * 2
+    assert events[0].ts == NOW - 500
+    assert events[0].lines[0].amount == 1899
+    assert events[1].body == {"path": "/p/1"}
+    assert all(event.undeclared == () for event in events)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -71,6 +72,29 @@ def test_one_piece_of_work_fails_alone(store: Store) -> None:
     assert failures[3] != "StoreUnavailable"
     assert failures[4] == "IntegrityError"
     assert numbers_in(store) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 127, 128, 129, 500])
+def test_many_rows_are_inserted_each_once_and_in_order(store: Store, n: int) -> None:
+    """However many rows, and whatever follows the values, a statement runs for each of them."""
+    store.create(("CREATE TABLE pairs (k INTEGER PRIMARY KEY, times INTEGER NOT NULL) STRICT",))
+    upsert = (
+        "INSERT INTO pairs (k, times) VALUES (?, ?) ON CONFLICT (k) DO UPDATE SET times = pairs.times + excluded.times"
+    )
+    rows = [(k, 1) for k in range(n)]
+    store.commit(lambda t: t.run_many(upsert, iter(rows))).result()
+    store.commit(lambda t: t.run_many(upsert, rows)).result()
+    store.commit(
+        lambda t: t.run_many("UPDATE pairs SET times = times * ? WHERE k = ?", [(2, k) for k in range(n)])
+    ).result()
+    with store.snapshot() as snapshot:
+        assert snapshot.all("SELECT k, times FROM pairs ORDER BY k") == [(k, 4) for k in range(n)]
+
+
+def test_a_row_of_another_length_is_refused(store: Store) -> None:
+    with pytest.raises((ValueError, sqlite3.ProgrammingError)):
+        store.commit(lambda t: t.run_many("INSERT INTO numbers (n) VALUES (?)", [(1, 2), ()])).result()
+    assert numbers_in(store) == []
 
 
 def test_work_runs_one_after_another_and_sees_what_came_before(store: Store) -> None:

@@ -83,7 +83,7 @@ def _build(
     if products is not None:
         parsed["products"] = _add_lines(compiled, products, currency, lines, undeclared, flags, texts)
         _add_totals(columns, lines)
-    if columns.get("quantity") == 0 and "item" in columns and declared.person:
+    if parsed.get("quantity") == 0 and "item" in columns and declared.person:
         flags.append("zero_quantity")
         columns["flag"] = 1
     if declared.flag is MISMATCH:

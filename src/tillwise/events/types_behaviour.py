@@ -16,10 +16,10 @@ _QUERY = Property(
 )
 _RESULTS = Property(("results", "result_count"), Kind.INTEGER, "system.operations", "results shown", column="quantity")
 _PROMOTION = Property(("promotion_id",), Kind.ID, "user.behavior.browsing_history", "the promotion", column="kind")
-_PAGE_NAME = Property(("name", "title"), Kind.ID, "user.behavior.browsing_history", "name of the page", column="kind")
+_PAGE_NAME = Property(("name",), Kind.ID, "user.behavior.browsing_history", "name of the page", column="kind")
 _PAGE_PATH = Property(("path",), Kind.TEXT, "user.behavior.browsing_history", "path of the page, without query")
 _PAGE_REST = Property(
-    ("url", "referrer", "search", "keywords"), Kind.TEXT, "user.behavior.browsing_history",
+    ("url", "title", "referrer", "search", "keywords"), Kind.TEXT, "user.behavior.browsing_history",
     "addresses can hold personal data; not kept", stored=False,
 )  # fmt: skip
 _WISHLIST = Property(("wishlist_id",), Kind.ID, "user.behavior.browsing_history", "the wish list")

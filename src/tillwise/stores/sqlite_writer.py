@@ -40,7 +40,9 @@ def connect(path: Path, busy_seconds: float, *, writing: bool) -> sqlite3.Connec
 
 
 def _connect(path: Path, busy_seconds: float, *, writing: bool) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(
+        path, timeout=busy_seconds, isolation_level=None, check_same_thread=False, cached_statements=512
+    )
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
