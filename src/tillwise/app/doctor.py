@@ -1,4 +1,4 @@
-"""The doctor: reads everything and says in plain words what is missing, unsafe or stale, with the command that mends it."""
+"""The doctor: says in plain words what is missing, unsafe or stale, with the command that mends it."""
 
 from __future__ import annotations
 

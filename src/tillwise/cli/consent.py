@@ -54,7 +54,7 @@ def show_command(subject: str, shop: Path, *, as_json: bool) -> None:
 @click.option("--evidence", default="", help="Where the proof is kept.")
 @shop_option
 @json_option
-def set_command(  # noqa: PLR0913 - one option per column of the ledger
+def set_command(
     subject: str, purpose: str, state: str, place: str, notice: str, evidence: str, shop: Path, *, as_json: bool
 ) -> None:
     """Record that SUBJECT gave, refused or withdrew consent for PURPOSE; the next decision acts on it."""

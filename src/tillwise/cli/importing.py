@@ -1,0 +1,46 @@
+"""`tillwise import`: load the shop's own files by a mapping, no code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from tillwise.app import build_app
+from tillwise.cli.main import json_option, shop_option
+from tillwise.cli.show import Show, progress
+from tillwise.connectors.importing import ImportResult, import_mapping
+
+
+@click.command()
+@click.argument("mapping", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Where the files lie (default: beside the mapping).",
+)
+@shop_option
+@json_option
+def import_command(mapping: Path, data: Path | None, shop: Path, *, as_json: bool) -> None:
+    """Load the files that MAPPING names; nothing is visible until all of them are in."""
+    app = build_app(shop)
+    try:
+        with progress(quiet=as_json) as bars:
+            result = import_mapping(
+                app.store, app.secrets, app.clock, mapping, data_dir=data, progress=bars, on_append=(app.tiles,)
+            )
+    finally:
+        app.close()
+    _report(Show(as_json), result)
+
+
+def _report(show: Show, result: ImportResult) -> None:
+    show.document(msgspec.to_builtins(result))
+    rows = [(s.source, s.accepted, s.duplicate, s.flagged, s.quarantined) for s in result.sources]
+    show.table(f"imported as epoch {result.epoch}", ("source", "accepted", "duplicate", "flagged", "quarantined"), rows)
+    for source in result.sources:
+        for reason, n in source.reasons.items():
+            show.line(f"  {source.source}: {n} × {reason}")
+    for note in result.notes:
+        show.line(note)

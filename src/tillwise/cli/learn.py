@@ -1,0 +1,167 @@
+"""`tillwise train`, `evaluate`, `score`: learn from the log, judge on what was never seen, decide for everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import click
+import msgspec
+
+from tillwise.app import App, build_app
+from tillwise.cli.main import json_option, shop_option
+from tillwise.cli.show import Show, progress
+from tillwise.decisions.decision import Request
+from tillwise.errors import InvalidInput, NotReleased, TillwiseError
+from tillwise.jobs import score, train
+from tillwise.jobs.learning import Material
+from tillwise.jobs.progress import Progress
+from tillwise.jobs.train import TrainResult
+from tillwise.releases.card import Metric, ModelCard
+from tillwise.use_cases.churn.audience import customers
+from tillwise.vocabulary.canonical import Json
+
+BATCHES: Final[dict[str, Json]] = {"churn": {}, "recommendations": {"placement": "email", "k": 10}}
+"""What a batch asks about each person; a use case that needs an order in hand has none."""
+Moment = click.DateTime(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"])
+
+
+def material(app: App, bars: Progress, seed: int = 7) -> Material:
+    """Return what a learner may use of this shop."""
+    return Material(
+        store=app.store, segments=app.segments, gate=app.gate, clock=app.clock, folder=app.folder.path, seed=seed,
+        progress=bars,
+    )  # fmt: skip
+
+
+@click.command()
+@click.argument("names", metavar="[USE_CASE]...", nargs=-1)
+@click.option("--seed", type=int, default=7, show_default=True, help="The same log and seed give the same model.")
+@shop_option
+@json_option
+def train_command(names: tuple[str, ...], seed: int, shop: Path, *, as_json: bool) -> None:
+    """Train USE_CASE (default: all), and release the model, or its best baseline and why the model was refused."""
+    show = Show(as_json)
+    app = build_app(shop)
+    documents = []
+    failed: dict[str, str] = {}
+    try:
+        for name in names or tuple(app.learners):
+            try:
+                result = train_one(app, name, show, seed=seed)
+                documents.append(_document(result))
+            except TillwiseError as error:
+                failed[name] = str(error)
+                documents.append({"use_case": name, "released": None, "why": str(error)})
+                show.line(f"{name}: {error}")
+    finally:
+        app.close()
+    show.document(documents)
+    if len(failed) == len(documents):
+        raise NotReleased("nothing could be released: " + "; ".join(failed.values()))
+
+
+def train_one(app: App, name: str, show: Show, *, seed: int = 7) -> TrainResult:
+    """Train one use case and show what came of it."""
+    use_case = app.use_case(name)
+    with progress(quiet=show.as_json) as bars:
+        result = train.train(use_case, app.learners[name], material(app, bars, seed), app.releases)
+    show_card(show, result.card)
+    show.line(f"{name}: {result.choice.name} answers now. {result.choice.why}")
+    show.line(f"report: {result.report}\n")
+    return result
+
+
+@click.command()
+@click.argument("use_case")
+@click.option("--from", "start", type=Moment, help="First day of the period (log clock, UTC).")
+@click.option("--to", "end", type=Moment, help="End of the period, not included.")
+@shop_option
+@json_option
+def evaluate_command(use_case: str, start: datetime | None, end: datetime | None, shop: Path, *, as_json: bool) -> None:
+    """Judge who answers for USE_CASE on a period the model never saw, beside its baselines."""
+    show = Show(as_json)
+    app = build_app(shop)
+    try:
+        with progress(quiet=as_json) as bars:
+            card, _, report = train.evaluate(
+                app.use_case(use_case), app.learners[use_case], material(app, bars), app.releases,
+                start=_milliseconds(start), end=_milliseconds(end),
+            )  # fmt: skip
+    finally:
+        app.close()
+    show.document({"card": msgspec.to_builtins(card), "report": str(report)})
+    show_card(show, card)
+    show.line(f"report: {report}")
+
+
+@click.command()
+@click.argument("use_case")
+@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="A .parquet or .csv file.")
+@shop_option
+@json_option
+def score_command(use_case: str, out: Path, shop: Path, *, as_json: bool) -> None:
+    """Decide for everybody the shop knows and write one row per person, ready for an e-mail tool."""
+    show = Show(as_json)
+    app = build_app(shop)
+    try:
+        chosen = app.use_case(use_case)
+        people = customers(app.store, app.secrets, app.clock.now())
+        with progress(quiet=as_json) as bars:
+            result = score.score(chosen, app.road, _questions(use_case, people), out, total=len(people), progress=bars)
+    finally:
+        app.close()
+    show.document({"file": str(out), "rows": result.rows, "left_out": result.left_out, "actions": result.actions})
+    show.line(f"{out}: {result.rows} rows; {result.left_out} people left out, nothing personal may be read of them")
+    show.table("actions", ("action", "people"), sorted(result.actions.items()))
+
+
+def _questions(use_case: str, people: Sequence[str]) -> Iterator[Request]:
+    if use_case not in BATCHES:
+        raise InvalidInput(f"{use_case} is not asked in batches; these are: {', '.join(BATCHES)}")
+    return (Request(request_id=None, body=BATCHES[use_case], subject=person) for person in people)
+
+
+def show_card(show: Show, card: ModelCard) -> None:
+    """Show a model beside its baselines on the untouched period."""
+    contenders = [("this model", card.metrics), *((each.name, each.metrics) for each in card.baselines)]
+    names = [metric.name for metric in card.metrics][:5]
+    rows = [(name, *(_number(metrics, wanted) for wanted in names)) for name, metrics in contenders]
+    test = next((split for split in card.splits if split.name == "test"), None)
+    period = "" if test is None else f", {test.rows} rows from {_day(test.start)} to {_day(test.end)}"
+    mark = " (simulated data)" if card.simulated else ""
+    show.table(f"{card.use_case}{mark} · untouched test period{period}", ("", *names), rows)
+    for warning in card.warnings:
+        show.line(f"note: {warning.text}")
+
+
+def _number(metrics: tuple[Metric, ...], name: str) -> str:
+    metric = next((m for m in metrics if m.name == name), None)
+    if metric is None:
+        return "–"
+    spread = "" if metric.low is None or metric.high is None else f" [{metric.low:.3f}, {metric.high:.3f}]"
+    return f"{metric.value:.4f}{spread}"
+
+
+def _document(result: TrainResult) -> dict[str, object]:
+    return {
+        "use_case": result.use_case,
+        "released": result.released,
+        "name": result.choice.name,
+        "version": result.choice.version,
+        "why": result.choice.why,
+        "gates": msgspec.to_builtins(result.choice.gates),
+        "metrics": msgspec.to_builtins(result.card.metrics),
+        "baselines": msgspec.to_builtins(result.card.baselines),
+        "report": str(result.report),
+    }
+
+
+def _milliseconds(moment: datetime | None) -> int | None:
+    return None if moment is None else int(moment.replace(tzinfo=UTC).timestamp() * 1000)
+
+
+def _day(moment: int) -> str:
+    return datetime.fromtimestamp(moment / 1000, UTC).strftime("%Y-%m-%d")

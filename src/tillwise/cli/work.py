@@ -1,0 +1,41 @@
+"""`tillwise work`: run what is due, once; call it every few minutes from a timer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tillwise.app import App, build_app
+from tillwise.cli.main import json_option, shop_option
+from tillwise.cli.show import Show
+from tillwise.decisions import receipts
+from tillwise.events.log import read_head
+from tillwise.vocabulary.clock import wall_now
+
+
+@click.command()
+@shop_option
+@json_option
+def work_command(shop: Path, *, as_json: bool) -> None:
+    """Build the item snapshot of this hour, export new segments, forget request ids older than a day."""
+    app = build_app(shop)
+    try:
+        done = _work(app)
+    finally:
+        app.close()
+    show = Show(as_json)
+    show.document(done)
+    show.table("work", ("job", "result"), list(done.items()))
+
+
+def _work(app: App) -> dict[str, object]:
+    with app.store.snapshot() as snapshot:
+        head = read_head(snapshot)
+        items = app.shelf.refresh(snapshot, max(head.at, app.clock.now()), head.epoch)
+    forgotten = app.store.commit(lambda transaction: receipts.forget_requests(transaction, wall_now())).result()
+    return {
+        "item snapshot": f"{len(items)} items, {items.name[:19]}",
+        "segments exported up to position": app.segments.export(app.store),
+        "request ids forgotten": forgotten,
+    }
