@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from oracle import READABLE, Spot, expected, fill, permit_at, points_of, random_
 
 from tillwise.engines.duckdb import Segments
 from tillwise.events.facts import FACT_COLUMNS, HOT_KEYS, PERSON_KEYS, STREAM_COLUMNS, Fact
+from tillwise.features import offline, raw
 from tillwise.features.feature import FeatureSet
 from tillwise.features.offline import joined_sql, own_sql, running_sql
 from tillwise.features.online import OnlineFeatures
@@ -174,3 +175,29 @@ def test_every_text_is_its_dialects(dialect: Dialect) -> None:
             texts += [running_sql(additive, READABLE, 0, dialect), own_sql(additive, READABLE, dialect)]
         for text in texts:
             assert printed(text, dialect).startswith("SELECT")
+
+
+BROKEN: dict[str, Callable[[str], str]] = {
+    "purposes": lambda text: text.replace("purposes & ", "purposes | "),
+    "epoch": lambda text: text.replace("epoch <= ", "epoch - 99 <= "),
+    "simulated": lambda text: text.replace("simulated = ", "simulated - 1 <= "),
+    "own order": lambda text: text.replace("<> ?", "<> ? / 2").replace("<> p.order_ref", "<> p.order_ref / 2"),
+    "tie": lambda text: text.replace(".seq < ", ".seq - 2 < "),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_these_tests_see_every_predicate(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any one of the conditions on what may be seen, served and trained values leave the oracle's."""
+    draw = random.Random(1)
+    features, rows = random_features(draw, 12), random_rows(draw, 160)
+    spots = random_spots(draw, rows, 25)
+    store = SqliteStore(tmp_path / "log.db")
+    fill(store, rows, TileWriter([features]))
+    whole, joined = raw.visible_sql, offline._visible
+    monkeypatch.setattr(raw, "visible_sql", lambda row, value: BROKEN[name](whole(row, value)))
+    monkeypatch.setattr(offline, "_visible", lambda mask: BROKEN[name](joined(mask)))
+    want = expected(features, rows, spots, READABLE)
+    assert served(store, features, spots, tiled=False) != want
+    assert trained(store, tmp_path / "segments", features, spots) != want
+    store.close()

@@ -26,13 +26,15 @@ class RawRead:
         self.sql, names = raw_sql(read)
         self._windows = tuple({from_name(slot.window): slot.window for slot in read.slots}.items())
         self._pick = itemgetter(*names)
+        self._nothing = (None,) * len(read.slots)
 
     def values(self, snapshot: Snapshot, bound: Bound) -> tuple[Any, ...]:
         """Return the slots' integers, None for null."""
         at = bound["at"]
         for name, window in self._windows:
             bound[name] = at - window
-        return snapshot.one(self.sql, self._pick(bound)) or ()
+        row = snapshot.one(self.sql, self._pick(bound))
+        return self._nothing if row is None else row
 
 
 def raw_sql(read: Read, mark: str = "?") -> tuple[str, tuple[str, ...]]:
