@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Literal
 
 from tillwise.vocabulary.canonical import Json, digest_of
@@ -76,7 +77,7 @@ class Aggregate:
         }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FeatureSet:
     """The columns of one use case, in order: aggregates, request values, and row expressions over both.
 
@@ -92,13 +93,21 @@ class FeatureSet:
     output: tuple[str, ...] = ()
     meanings: dict[str, str] = field(default_factory=dict, hash=False, compare=False)
 
-    @property
+    def __hash__(self) -> int:
+        return self._key
+
+    @cached_property
+    def _key(self) -> int:
+        # Asked on every decision: a declaration never changes, so it is computed once.
+        return hash((self.name, self.aggregates, self.request, self.rows, self.output))
+
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """Return the names of the model's columns, in order."""
         every = (*(a.name for a in self.aggregates), *self.request, *(name for name, _ in self.rows))
         return self.output or every
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """Return the content name of the definitions; part of every model and receipt."""
         return digest_of(
