@@ -6,9 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final
-
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from typing import TYPE_CHECKING, Any, Final
 
 from tillwise.console import charts
 from tillwise.console.force import InForce
@@ -16,6 +14,9 @@ from tillwise.console.hour import EDGES, SLOTS, Hour, Tally
 from tillwise.console.story import Story
 from tillwise.decisions.decision import Degraded
 from tillwise.vocabulary.canonical import Json
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 CSP: Final = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -34,6 +35,9 @@ _WIDTH: Final = 560
 
 @cache
 def _templates() -> Environment:
+    # Loaded with the first page: a server answers decisions sooner without it.
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape  # noqa: PLC0415
+
     environment = Environment(
         loader=PackageLoader("tillwise.console"),
         autoescape=select_autoescape(default=True, default_for_string=True),
