@@ -1,0 +1,1 @@
+"""Proof: a Merkle log nobody can quietly edit."""
