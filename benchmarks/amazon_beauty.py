@@ -29,8 +29,9 @@ import scipy.sparse as sp
 from tillwise.features.snapshots import WINDOWS, ItemSnapshot
 from tillwise.models.bootstrap import intervals
 from tillwise.models.ranking.als import AlsSettings
+from tillwise.models.ranking.choosing import Slice, choose, lists_of
 from tillwise.models.ranking.ease import EaseSettings, NextSettings
-from tillwise.models.ranking.fit import BlendSettings, Slice, choose, fit_components, lists_of
+from tillwise.models.ranking.fit import BlendSettings, fit_components
 from tillwise.models.ranking.history import Decay, Histories
 from tillwise.models.ranking.knn import KnnSettings
 from tillwise.models.ranking.metrics import coverage_at, hit_at, ndcg_at
@@ -108,9 +109,8 @@ def blend(name: str, train: Slice, test: Slice, side: sp.csr_matrix | None, item
     first = fit_components(train.histories, codes, SETTINGS, SEED, side)
     parts, found = choose(first, SETTINGS.parts(), train, SETTINGS, SEED, k=K)
     for part in parts:
-        print(
-            f"    {part.name:12s} weight {part.weight:.3f}  step {part.decay.step}  alone {found[part.name]:.4f} (NDCG@10, validation)"
-        )
+        alone = f"alone {found[part.name]:.4f} (NDCG@10, validation)"
+        print(f"    {part.name:12s} weight {part.weight:.3f}  step {part.decay.step}  {alone}")
     print(f"    blend on validation: {found['blend']:.4f}")
     final = fit_components(test.histories, codes, SETTINGS, SEED, side)
     report(name, lists_of(final, parts, test, K), test, items)

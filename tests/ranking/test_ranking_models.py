@@ -15,8 +15,9 @@ from tillwise.models.loading import KINDS, load_model
 from tillwise.models.ranking.als import AlsSettings, FoldIn, fit_als
 from tillwise.models.ranking.behaviour import DAY_MS, Behaviour
 from tillwise.models.ranking.blend import Action, BlendModel, total_of
+from tillwise.models.ranking.choosing import Slice, choose, lists_of
 from tillwise.models.ranking.ease import EaseSettings, NextSettings, fit_ease, fit_next, turns
-from tillwise.models.ranking.fit import BlendSettings, Slice, choose, fit_components, lists_of
+from tillwise.models.ranking.fit import BlendSettings, fit_components
 from tillwise.models.ranking.history import Decay, Histories
 from tillwise.models.ranking.knn import KnnSettings, fit_knn, together_in_order
 from tillwise.models.ranking.rp3 import Rp3Settings, fit_rp3
@@ -46,9 +47,9 @@ def shelf(items: int = ITEMS, *, offset: int = 0) -> ItemSnapshot:
     counts = np.repeat((np.arange(items) % 7)[:, np.newaxis], len(WINDOWS), axis=1)
     return ItemSnapshot(
         boundary=0, epoch=0, codes=np.arange(items) + offset, bought=counts, viewed=counts, price=zeros, cost=zeros,
-        stock=zeros + 1, active=zeros + 1, category=np.arange(items) % 4 + 1, brand=np.arange(items) % 3 + 1, created=zeros,
-        item_ids=tuple(f"i-{n}" for n in range(items)), titles=("",) * items, categories=("",) * items,
-        brands=("",) * items,
+        stock=zeros + 1, active=zeros + 1, category=np.arange(items) % 4 + 1, brand=np.arange(items) % 3 + 1,
+        created=zeros, item_ids=tuple(f"i-{n}" for n in range(items)), titles=("",) * items,
+        categories=("",) * items, brands=("",) * items,
     )  # fmt: skip
 
 
@@ -266,3 +267,13 @@ def test_behaviour_is_cut_at_a_moment() -> None:
     _, nobody = log.before(4 * DAY_MS, days=30, limit=1, people=np.array([1, 2]))
     assert np.diff(nobody.offsets).tolist() == [1, 0]
     assert nobody.items.tolist() == [2]
+
+
+def test_folding_in_is_the_same_for_long_and_short_histories() -> None:
+    """Whether the small or the large system is solved makes no difference."""
+    factors = np.random.default_rng(0).normal(size=(ITEMS, 5)).astype(np.float32)
+    fold = FoldIn.of(factors, 0.1, 4.0)
+    items, weights = np.arange(12), np.linspace(0.1, 2, 12, dtype=np.float32)
+    y, c = factors[items].astype(float), 4.0 * weights
+    x = np.linalg.solve(fold.gram + y.T @ (c[:, None] * y), y.T @ (1 + c))
+    assert fold.vector(items, weights) == pytest.approx(x, abs=1e-5)

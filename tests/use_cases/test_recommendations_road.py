@@ -53,7 +53,7 @@ def test_the_blend_beats_its_baselines_on_the_untouched_period(learned: Learned)
     for baseline in evaluation.baselines:
         assert ours > next(m.value for m in baseline.metrics if m.name == evaluation.primary)
     assert {m.name for m in evaluation.model.metrics} >= {"recall@20", "recall@20, new items", "recall@20, tail items"}
-    assert len(learned.baselines) == len(evaluation.baselines) == 3
+    assert len(learned.baselines) == len(evaluation.baselines) == 4
     assert learned.window.train[1] == learned.window.validation[0] < learned.window.test[0]
 
 

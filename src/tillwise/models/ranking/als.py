@@ -52,10 +52,12 @@ def fit_als(histories: Histories, items: int, settings: AlsSettings, seed: int) 
 class FoldIn:
     """Turns a history into a vector: x = (YᵀY + λI + Σ c·y·yᵀ)⁻¹ Σ (1 + c)·y with c = α·(weight of the item).
 
-    `base` is (YᵀY + λI)⁻¹, so that only a system as large as the history (or the vector, if that is smaller) is solved.
+    `gram` is YᵀY + λI and `base` its inverse, so that only a system as large as the history or the vector is solved,
+    whichever is smaller.
     """
 
     factors: Matrix
+    gram: NDArray[np.float64]
     base: NDArray[np.float64]
     alpha: float
 
@@ -64,7 +66,7 @@ class FoldIn:
         """Prepare the fold-in for these item factors."""
         wide = factors.astype(np.float64)
         gram = wide.T @ wide + penalty * np.eye(wide.shape[1])
-        return cls(factors, linalg.inv(gram), alpha)
+        return cls(factors, gram, linalg.inv(gram), alpha)
 
     def vector(self, items: NDArray[np.integer], weights: NDArray[np.float32]) -> Matrix:
         """Return the vector of a person who touched distinct `items` with `weights`; zeros for no history."""
@@ -77,6 +79,9 @@ class FoldIn:
         self, chosen: NDArray[np.float64], confidence: NDArray[np.float64], wanted: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Return A⁻¹·wanted for A = YᵀY + λI + Σ c·y·yᵀ (Woodbury: the small system is as large as the history)."""
+        if len(chosen) > len(self.gram):
+            whole = self.gram + (chosen.T * confidence) @ chosen
+            return np.asarray(np.linalg.solve(whole, wanted), dtype=np.float64)
         projected = chosen @ self.base
         inner = np.diag(1.0 / np.maximum(confidence, 1e-9)) + projected @ chosen.T
         first = self.base @ wanted

@@ -121,7 +121,7 @@ class Histories:
         return Histories(offsets, self.items[kept], self.weights[kept], self.steps[kept], self.days[kept])
 
     def within(self, head: Ints, items: int) -> Histories:
-        """Return the same people with their actions on the items `head` (ascending) only, renumbered 0 … len(head)−1."""
+        """Return the same people with only their actions on the items `head` (ascending), renumbered from 0."""
         places = np.full(items, -1, dtype=np.int64)
         places[head] = np.arange(len(head))
         moved = places[self.items]

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from tillwise.models.ranking.metrics import top
 
 Weights = NDArray[np.float64]
-_STEPS = (0.0, 0.5, 0.8, 1.25, 2.0)
+_TIMES = (0.0, 0.5, 0.8, 1.25, 2.0)
+_PLUS = (0.003, 0.01, 0.03, 0.1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,17 +79,17 @@ def _wider(array: NDArray[np.generic], width: int, filler: int) -> NDArray[np.ge
     return np.pad(array, missing, constant_values=filler)
 
 
-def choose_weights(pool: Pool, k: int, seed: int, *, draws: int = 60, rounds: int = 6) -> tuple[Weights, float]:
-    """Return the weights (they sum to 1) with the best NDCG@k, and that NDCG.
+def choose_weights(pool: Pool, k: int, seed: int, *, draws: int = 40, rounds: int = 6) -> tuple[Weights, float]:
+    """Return the weights (they sum to 1) with the best NDCG@k, and that NDCG@k.
 
-    Starts: each part alone, all alike, and `draws` points drawn evenly from the simplex; the best three are improved
+    Starts: each part alone, all alike, and `draws` points drawn evenly from the simplex; the best two are improved
     one weight at a time until nothing helps, `rounds` times at most.
     """
     parts = pool.values.shape[2]
     generator = np.random.default_rng(seed)
     starts = [*np.eye(parts), np.full(parts, 1.0 / parts), *generator.dirichlet(np.ones(parts), draws)]
     ranked = sorted(((pool.ndcg(start, k), -place) for place, start in enumerate(starts)), reverse=True)
-    climbed = [_climb(pool, starts[-place], value, k, rounds) for value, place in ranked[:3]]
+    climbed = [_climb(pool, starts[-place], value, k, rounds) for value, place in ranked[:2]]
     weights, value = max(climbed, key=lambda pair: pair[1])
     return np.round(weights, 4), value
 
@@ -97,9 +98,9 @@ def _climb(pool: Pool, weights: Weights, value: float, k: int, rounds: int) -> t
     for _ in range(rounds):
         before = value
         for part in range(len(weights)):
-            for step in (*_STEPS, None):
+            for moved in (*(weights[part] * times for times in _TIMES), *(weights[part] + plus for plus in _PLUS)):
                 trial = weights.copy()
-                trial[part] = weights[part] * step if step is not None else max(weights[part], 0.05) + 0.1
+                trial[part] = moved
                 if not trial.sum():
                     continue
                 trial /= trial.sum()

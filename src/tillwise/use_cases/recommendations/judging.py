@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from tillwise.jobs.learning import Evaluation, Result, mean_of
 from tillwise.models.bootstrap import intervals
+from tillwise.models.ranking.choosing import Slice, lists_of
 from tillwise.models.ranking.components import Components
-from tillwise.models.ranking.fit import Slice, lists_of
 from tillwise.models.ranking.history import Decay
 from tillwise.models.ranking.metrics import Lists, Values, coverage_at, ndcg_at, recall_at
 from tillwise.models.ranking.parts import Kind, PartSpec
@@ -20,12 +20,23 @@ from tillwise.releases.card import Metric
 
 K: Final = 20
 PRIMARY: Final = f"ndcg@{K}"
-BASELINES: Final = (
+_DECLARED: Final = (
     ("popularity, 7 days", PartSpec("popular_7d", Kind.POPULAR, 1.0, window=7)),
     ("own history", PartSpec("own", Kind.OWN, 1.0, Decay(half_life=90.0))),
     ("implicit ALS", PartSpec("als", Kind.FACTORS, 1.0)),
+    ("EASE", PartSpec("ease", Kind.NEIGHBOURS, 1.0)),
 )
-"""Declared baselines: what is popular, what the person bought before (how often, how lately), and plain factors."""
+
+
+def baselines_of(components: Components) -> tuple[tuple[str, PartSpec], ...]:
+    """Return the declared baselines that can be computed: what is popular, what the person bought before (how often,
+    how lately), plain factors, a plain linear item model."""
+    return tuple(
+        (name, part)
+        for name, part in _DECLARED
+        if (part.kind is not Kind.FACTORS or components.fold is not None)
+        and (part.kind is not Kind.NEIGHBOURS or part.name in components.weights)
+    )
 
 
 def plain(components: Components) -> Components:
@@ -43,24 +54,27 @@ def judge(
 ) -> Evaluation:
     """Judge a blend and its baselines on the same people (ascending, one test row each); `period` is what it covers."""
     contenders = [("blend", components, tuple(parts))]
-    for name, part in BASELINES:
-        if part.kind is not Kind.FACTORS or components.fold is not None:
-            contenders.append((name, plain(components), (part,)))
-    results = [
-        _result(name, lists_of(own, contender, test, K), test, people, seed) for name, own, contender in contenders
-    ]
+    contenders += [(name, plain(components), (part,)) for name, part in baselines_of(components)]
+    results = [_result(name, own, contender, test, people, seed) for name, own, contender in contenders]
     return Evaluation(
         start=period[0], end=period[1], primary=PRIMARY, subjects=people, model=results[0],
         baselines=tuple(results[1:]),
     )  # fmt: skip
 
 
-def _result(name: str, lists: Lists, test: Slice, people: NDArray[np.int64], seed: int) -> Result:
-    values = measured(lists, test)
-    rows = {key: np.flatnonzero(~np.isnan(column)) for key, column in values.items()}
+def _result(
+    name: str,
+    components: Components,
+    parts: Sequence[PartSpec],
+    test: Slice,
+    people: NDArray[np.int64],
+    seed: int,
+) -> Result:
+    lists = lists_of(components, parts, test, K)
+    values = {**measured(lists, test), **found_new(components, parts, test)}
     metrics = []
     for key, column in values.items():
-        kept = rows[key]
+        kept = np.flatnonzero(~np.isnan(column))
         if len(kept):
             found = intervals({key: mean_of(column[kept])}, people[kept], seed=seed, draws=300)[key]
             metrics.append(Metric(key, found.value, found.low, found.high))
@@ -69,13 +83,12 @@ def _result(name: str, lists: Lists, test: Slice, people: NDArray[np.int64], see
 
 
 def measured(lists: Lists, test: Slice) -> Mapping[str, Values]:
-    """Return, per person: recall and NDCG, and recall by segment: repeat and new items, head and tail of the shop."""
-    seen = [frozenset(own.tolist()) for own in np.split(test.histories.items, test.histories.offsets[1:-1])]
+    """Return, per person: NDCG and recall, and recall by segment: repeat items, head and tail of the shop."""
+    seen = _seen(test)
     counts = test.items.bought[:, -1]
     head = frozenset(np.argsort(-counts, kind="stable")[: max(len(counts) // 10, 1)].tolist())
     segments = {
         "repeat": [want & own for want, own in zip(test.wanted, seen, strict=True)],
-        "new": [want - own for want, own in zip(test.wanted, seen, strict=True)],
         "head": [want & head for want in test.wanted],
         "tail": [want - head for want in test.wanted],
     }
@@ -84,3 +97,15 @@ def measured(lists: Lists, test: Slice) -> Mapping[str, Values]:
         f"recall@{K}": recall_at(lists, test.wanted, K),
         **{f"recall@{K}, {name} items": recall_at(lists, wanted, K) for name, wanted in segments.items()},
     }
+
+
+def found_new(components: Components, parts: Sequence[PartSpec], test: Slice) -> Mapping[str, Values]:
+    """Return, per person, how well lists without anything they already had find what was new to them."""
+    wanted = [want - own for want, own in zip(test.wanted, _seen(test), strict=True)]
+    fresh = replace(test, wanted=wanted, repeats=False)
+    lists = lists_of(components, parts, fresh, K)
+    return {f"recall@{K}, new items": recall_at(lists, wanted, K), f"ndcg@{K}, new items": ndcg_at(lists, wanted, K)}
+
+
+def _seen(people: Slice) -> list[frozenset[int]]:
+    return [frozenset(own.tolist()) for own in np.split(people.histories.items, people.histories.offsets[1:-1])]

@@ -18,13 +18,14 @@ from tillwise.models.artifact import Artifact
 from tillwise.models.ranking.als import AlsSettings
 from tillwise.models.ranking.behaviour import Behaviour
 from tillwise.models.ranking.blend import BlendModel
+from tillwise.models.ranking.choosing import Slice, choose
 from tillwise.models.ranking.components import Components
 from tillwise.models.ranking.ease import EaseSettings
-from tillwise.models.ranking.fit import BlendSettings, Slice, choose, fit_components
+from tillwise.models.ranking.fit import BlendSettings, fit_components
 from tillwise.models.ranking.history import Decay
 from tillwise.models.ranking.knn import KnnSettings
 from tillwise.models.ranking.parts import Kind, PartSpec
-from tillwise.use_cases.recommendations.judging import BASELINES, K, judge, plain
+from tillwise.use_cases.recommendations.judging import K, baselines_of, judge, plain
 from tillwise.use_cases.recommendations.material import head_of, read_behaviour
 from tillwise.use_cases.recommendations.policy import RecommendationPolicy
 from tillwise.use_cases.recommendations.steps import FEATURES
@@ -36,7 +37,13 @@ SETTINGS: Final = BlendSettings(
     rp3=None,
     ease=EaseSettings(penalty=200.0, side=1.0, head=3000, keep=300),
     als=AlsSettings(factors=64, iterations=10),
-    decays=(Decay(), Decay(step=0.8), Decay(step=0.95), Decay(half_life=30.0), Decay(half_life=90.0, power=0.5)),
+    decays=(
+        Decay(step=0.8),
+        Decay(step=0.95),
+        Decay(half_life=30.0),
+        Decay(half_life=90.0),
+        Decay(half_life=90.0, power=0.5),
+    ),
 )
 
 
@@ -112,7 +119,10 @@ class RecommendationLearner:
             "seed": material.seed, "params": self.settings.describe(),
             "data": {"train": list(window.train), "head": window.head, "epoch": window.epoch},
         }  # fmt: skip
-        contenders = [(components, tuple(parts)), *((plain(components), (part,)) for _, part in BASELINES)]
+        contenders = [
+            (components, tuple(parts)),
+            *((plain(components), (part,)) for _, part in baselines_of(components)),
+        ]
         return tuple(BlendModel(needed(own, each), each).artifact(manifest) for own, each in contenders)
 
 

@@ -29,7 +29,7 @@ class RecommendationPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     counts as new and takes part in that.
     """
 
-    max_history: Annotated[int, Meta(ge=1, le=1000)] = 200
+    max_history: Annotated[int, Meta(ge=1, le=2000)] = 400
     history_days: Annotated[int, Meta(ge=1, le=3650)] = 365
     margin_floor: Annotated[float, Meta(le=1.0)] | None = None
     rest_days: Count = 1
