@@ -26,8 +26,8 @@ simulated = true
 
 [basis]
 place = "DE"
-fraud_prevention = {{ basis = "legitimate_interest", notice = "simulated", evidence = "nobody: these people are invented" }}
-train = {{ basis = "legitimate_interest", notice = "simulated", evidence = "nobody: these people are invented" }}
+fraud_prevention = {{ basis = "legitimate_interest", notice = "simulated", evidence = "invented people" }}
+train = {{ basis = "legitimate_interest", notice = "simulated", evidence = "invented people" }}
 
 [[source]]
 file = "signups.jsonl"

@@ -27,11 +27,11 @@ class Shape:
     """How much to invent. Attacks are numbers of campaigns or orders over the whole time."""
 
     customers: int = 4_000
-    days: int = 210
-    card_tests: int = 22
-    rings: int = 16
-    takeovers: int = 170
-    friendly: int = 90
+    days: int = 240
+    card_tests: int = 45
+    rings: int = 40
+    takeovers: int = 350
+    friendly: int = 120
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tillwise.errors import InvalidInput
 from tillwise.events.log import read_head
-from tillwise.features.feature import DAY
+from tillwise.features.feature import DAY, FeatureSet
 from tillwise.features.points import Points
 from tillwise.jobs.binary import Labelled, data_of, enough, evaluate, learned, window_of
 from tillwise.jobs.learning import Evaluation, Learned, Material
@@ -61,6 +61,7 @@ class ChurnLearner:
 
     label: LabelDefinition = LABEL
     step: int = STEP
+    features: FeatureSet = FEATURES
 
     def learn(self, material: Material) -> Learned:
         """Fit on old months, choose and calibrate on later ones, judge on the last ones.
@@ -73,7 +74,7 @@ class ChurnLearner:
         split = split_in_time(labelled.at, embargo=self.label.horizon)
         enough(labelled, split)
         window = window_of(labelled, split, head)
-        design = Design("churn", FEATURES.columns, FEATURES.hash, material.seed, data_of(window))
+        design = Design("churn", self.features.columns, self.features.hash, material.seed, data_of(window))
         train, validation = labelled.rows(split.train(labelled.at)), labelled.rows(split.validation(labelled.at))
         model = best_candidate(design, train, validation)
         material.progress.advance()
@@ -91,7 +92,7 @@ class ChurnLearner:
         before = labelled.rows(labelled.at < start - self.label.horizon)
         if not len(before.y):
             raise InvalidInput("no month before this period has a certain label: there is no baseline to compare with")
-        design = Design("churn", FEATURES.columns, FEATURES.hash, material.seed)
+        design = Design("churn", self.features.columns, self.features.hash, material.seed)
         baselines = fit_baselines(design, before, before)
         return evaluate(labelled, artifact, baselines, primary=PRIMARY, period=(start, end), seed=material.seed)
 
@@ -117,8 +118,8 @@ class ChurnLearner:
             epoch=np.full(len(at), head.epoch), at=at, mark=np.full(len(at), LATEST), keys={"subject": people},
             request={"tenure": tenure_then(orders, people, at)},
         )  # fmt: skip
-        table = material.segments.training_table(FEATURES, points, permit)
-        return Labelled(FEATURES.columns, table.values, y, people, at), head
+        table = material.segments.training_table(self.features, points, permit)
+        return Labelled(self.features.columns, table.values, y, people, at), head
 
 
 def best_candidate(design: Design, train: Rows, validation: Rows) -> Artifact:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -13,6 +14,7 @@ from tillwise.decisions.decision import Decision, Degraded, Explain, Reason, Req
 from tillwise.decisions.use_case import UseCase
 from tillwise.errors import ConfigurationError, InvalidInput
 from tillwise.explanations.reasons import contributions_of
+from tillwise.features.feature import Aggregate, FeatureSet
 from tillwise.features.online import OnlineFeatures
 from tillwise.features.row import FeatureRow
 from tillwise.models.score import Score
@@ -27,7 +29,7 @@ from tillwise.vocabulary.purpose import Purpose
 from tillwise.vocabulary.store import Snapshot
 
 NAME: Final = "churn"
-_ONLINE: Final = OnlineFeatures(FEATURES)
+_online = lru_cache(maxsize=8)(OnlineFeatures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +37,19 @@ class ChurnSteps:
     """Know, think, act for one person."""
 
     policy: ChurnPolicy = field(default_factory=ChurnPolicy)
+    features: FeatureSet = FEATURES
 
     def know(self, permit: Permit, request: Request, snapshot: Snapshot) -> FeatureRow:
         """Read a person's rhythm of buying; raise InvalidInput for a horizon nobody learnt."""
         horizon = self._horizon(request.body)
         if not permit.granted:
-            nothing: tuple[None, ...] = (None,) * len(FEATURES.columns)
-            return FeatureRow(permit, FEATURES.hash, FEATURES.columns, nothing, {"horizon_days": horizon})
+            nothing: tuple[None, ...] = (None,) * len(self.features.columns)
+            return FeatureRow(permit, self.features.hash, self.features.columns, nothing, {"horizon_days": horizon})
         numbers = {"tenure": tenure_now(snapshot, permit, simulated=request.simulated)}
         keys = {"subject": permit.subject}
-        values = _ONLINE.read(snapshot, permit, keys, numbers, simulated=request.simulated)
+        values = _online(self.features).read(snapshot, permit, keys, numbers, simulated=request.simulated)
         facts: Json = {"keys": keys, "numbers": numbers, "horizon_days": horizon}
-        return FeatureRow(permit, FEATURES.hash, FEATURES.columns, values, facts)
+        return FeatureRow(permit, self.features.hash, self.features.columns, values, facts)
 
     def think(self, row: FeatureRow, model: Any, explain: Explain) -> Score:
         """Return the calibrated probability of no order within the horizon, with exact contributions if wanted."""
@@ -97,8 +100,8 @@ def _score_alone(probability: float, action: str) -> Reason:
     return Reason("score", f"With a churn risk of {probability:.0%} a message {worth} worth its cost", 1.0)
 
 
-def churn(policy: Mapping[str, Any] | None = None) -> UseCase:
-    """Return the use case of a shop; `policy` replaces single values of the default policy.
+def churn(policy: Mapping[str, Any] | None = None, extra: tuple[Aggregate, ...] = ()) -> UseCase:
+    """Return the use case of a shop; `policy` replaces single values of the default policy, `extra` adds features.
 
     Raises ConfigurationError naming the value that cannot be used.
     """
@@ -106,10 +109,21 @@ def churn(policy: Mapping[str, Any] | None = None) -> UseCase:
         chosen = msgspec.convert(dict(policy or {}), ChurnPolicy)
     except (msgspec.ValidationError, ValueError) as error:
         raise ConfigurationError(f"tillwise.toml [policy.churn]: {error}") from None
+    features = with_extra(extra)
     return UseCase(
-        name=NAME, purpose=Purpose.MARKETING, features=FEATURES, steps=ChurnSteps(chosen), policy=chosen,
+        name=NAME, purpose=Purpose.MARKETING, features=features, steps=ChurnSteps(chosen, features), policy=chosen,
         unrecorded=NONE,
     )  # fmt: skip
+
+
+def learner(extra: tuple[Aggregate, ...] = ()) -> ChurnLearner:
+    """Return the learner of the same features."""
+    return ChurnLearner(features=with_extra(extra))
+
+
+def with_extra(extra: tuple[Aggregate, ...]) -> FeatureSet:
+    """Return the declared features with a shop's own beside them."""
+    return replace(FEATURES, aggregates=(*FEATURES.aggregates, *extra)) if extra else FEATURES
 
 
 USE_CASE: Final = churn()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tillwise.errors import InvalidInput
 from tillwise.events.log import read_head
-from tillwise.features.feature import DAY, HOUR
+from tillwise.features.feature import DAY, HOUR, FeatureSet
 from tillwise.features.points import Points
 from tillwise.jobs.binary import Labelled, data_of, enough, evaluate, learned, window_of
 from tillwise.jobs.learning import Evaluation, Learned, Material
@@ -61,6 +61,7 @@ class FraudLearner:
     """Boosted trees against the declared rules alone and a logistic regression."""
 
     label: LabelDefinition = LABEL
+    features: FeatureSet = FEATURES
 
     def learn(self, material: Material) -> Learned:
         """Fit on the oldest mature orders, calibrate on the next, judge on the newest.
@@ -73,7 +74,7 @@ class FraudLearner:
         split = split_in_time(labelled.at, embargo=self.label.maturity)
         enough(labelled, split)
         window = window_of(labelled, split, head)
-        design = Design("fraud", labelled.columns, FEATURES.hash, material.seed, data_of(window))
+        design = Design("fraud", labelled.columns, self.features.hash, material.seed, data_of(window))
         train, validation = labelled.rows(split.train(labelled.at)), labelled.rows(split.validation(labelled.at))
         model = fit_tabular(design, train, validation, monotone=MONOTONE)
         material.progress.advance()
@@ -95,7 +96,7 @@ class FraudLearner:
         before = labelled.rows(labelled.at < start)
         if not len(before.y):
             raise InvalidInput("no order before this period has a certain label: there is no baseline to compare with")
-        design = Design("fraud", labelled.columns, FEATURES.hash, material.seed)
+        design = Design("fraud", labelled.columns, self.features.hash, material.seed)
         rules = {"rules only": fit_ranked_column(design, before, "rule_points", rising=True)}
         return evaluate(
             labelled, artifact, rules, primary=PRIMARY, period=(start, end), seed=material.seed, notes=notes
@@ -116,9 +117,9 @@ class FraudLearner:
         confirmed = {o.order_ref for o in told if o.order_ref is not None and o.value > 0}
         orders = _orders(attempts, np.array(sorted(trainable), dtype=np.int64), decided, confirmed, head)
         y = self._labels(material, orders.rows, permit, confirmed)
-        table = material.segments.training_table(FEATURES, points_of(orders.rows, orders), permit)
+        table = material.segments.training_table(self.features, points_of(orders.rows, orders), permit)
         subjects = np.where(orders.rows["subject"] == NULL, orders.rows["seq"], orders.rows["subject"])
-        labelled = Labelled(FEATURES.columns, table.values, y, subjects, orders.at, simulated=simulated)
+        labelled = Labelled(self.features.columns, table.values, y, subjects, orders.at, simulated=simulated)
         return labelled, head, (SIMULATED_NOTE,) if simulated else ()
 
     def _labels(self, material: Material, orders: Columns, permit: Permit, confirmed: set[int]) -> NDArray[np.float64]:

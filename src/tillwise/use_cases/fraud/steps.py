@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -14,7 +15,7 @@ from tillwise.decisions.use_case import UseCase
 from tillwise.errors import ConfigurationError
 from tillwise.events.keys import order_code, person_code
 from tillwise.explanations.reasons import contributions_of
-from tillwise.features.feature import DAY, HOUR
+from tillwise.features.feature import DAY, HOUR, Aggregate, FeatureSet
 from tillwise.features.online import OnlineFeatures
 from tillwise.features.row import FeatureRow
 from tillwise.models.score import Score
@@ -31,7 +32,7 @@ from tillwise.vocabulary.purpose import Purpose
 from tillwise.vocabulary.store import Snapshot
 
 NAME: Final = "fraud"
-_ONLINE: Final = OnlineFeatures(FEATURES)
+_online = lru_cache(maxsize=8)(OnlineFeatures)
 _FAILURES: Final = frozenset({Degraded.STORE_UNAVAILABLE, Degraded.INTERNAL, Degraded.DEADLINE})
 _PLACES: Final[Mapping[str, tuple[str, ...]]] = {
     "device": ("device_id",), "card": ("payment", "card_hash"), "ip": ("ip",),
@@ -66,6 +67,7 @@ class FraudSteps:
 
     policy: FraudPolicy = field(default_factory=FraudPolicy)
     secrets: Secrets | None = None
+    features: FeatureSet = FEATURES
 
     def know(self, permit: Permit, request: Request, snapshot: Snapshot) -> FeatureRow:
         """Read velocity, sharing and history of the order's keys, and how full the review queue is."""
@@ -77,13 +79,16 @@ class FraudSteps:
             "open_reviews": opened,
         }
         if not permit.granted:
-            known = {**dict.fromkeys(FEATURES.columns), **{name: numbers[name] for name in REQUEST}}
-            return FeatureRow(permit, FEATURES.hash, FEATURES.columns, tuple(known.values()), facts)
+            columns = self.features.columns
+            known = {**dict.fromkeys(columns), **{name: numbers[name] for name in REQUEST}}
+            return FeatureRow(permit, self.features.hash, columns, tuple(known.values()), facts)
         keys = self._keys(permit, request.body)
         order_id = _inside(request.body, ("order", "id"))
         own = order_code(self.secrets, order_id) if self.secrets is not None and order_id else None
-        values = _ONLINE.read(snapshot, permit, keys, numbers, exclude_order=own, simulated=request.simulated)
-        return FeatureRow(permit, FEATURES.hash, FEATURES.columns, values, {**facts, "keys": keys})
+        values = _online(self.features).read(
+            snapshot, permit, keys, numbers, exclude_order=own, simulated=request.simulated
+        )
+        return FeatureRow(permit, self.features.hash, self.features.columns, values, {**facts, "keys": keys})
 
     def think(self, row: FeatureRow, model: Any, explain: Explain) -> Score:
         """Return the calibrated probability of a chargeback, with exact contributions unless none are wanted."""
@@ -151,8 +156,10 @@ def _score_alone(probability: float, action: str) -> Reason:
     return Reason("score", f"With a fraud risk of {probability:.1%}, to {action} costs the shop least", 1.0)
 
 
-def fraud(secrets: Secrets | None = None, policy: Mapping[str, Any] | None = None) -> UseCase:
-    """Return the use case of a shop; `policy` replaces single values of the default policy.
+def fraud(
+    secrets: Secrets | None = None, policy: Mapping[str, Any] | None = None, extra: tuple[Aggregate, ...] = ()
+) -> UseCase:
+    """Return the use case of a shop; `policy` replaces single values of the default policy, `extra` adds features.
 
     Raises ConfigurationError naming the value that cannot be used.
     """
@@ -160,15 +167,26 @@ def fraud(secrets: Secrets | None = None, policy: Mapping[str, Any] | None = Non
         chosen = msgspec.convert(dict(policy or {}), FraudPolicy)
     except (msgspec.ValidationError, ValueError) as error:
         raise ConfigurationError(f"tillwise.toml [policy.fraud]: {error}") from None
+    features = with_extra(extra)
     return UseCase(
         name=NAME,
         purpose=Purpose.FRAUD_PREVENTION,
-        features=FEATURES,
-        steps=FraudSteps(chosen, secrets),
+        features=features,
+        steps=FraudSteps(chosen, secrets, features),
         policy=chosen,
         unrecorded=REVIEW,
         adverse=frozenset({"challenge", "review", "decline"}),
     )
+
+
+def learner(extra: tuple[Aggregate, ...] = ()) -> FraudLearner:
+    """Return the learner of the same features."""
+    return FraudLearner(features=with_extra(extra))
+
+
+def with_extra(extra: tuple[Aggregate, ...]) -> FeatureSet:
+    """Return the declared features with a shop's own beside them."""
+    return replace(FEATURES, aggregates=(*FEATURES.aggregates, *extra)) if extra else FEATURES
 
 
 USE_CASE: Final = fraud()
