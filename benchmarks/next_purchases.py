@@ -10,8 +10,8 @@ training. Everybody who had a history before the test and bought in it is one ro
 bought in it. Full sort over the whole catalogue, what somebody already bought may be recommended again. Decays and
 weights are chosen on the validation period, then all models are fitted again up to the test and judged once. recall@20
 is what was found of all wanted, NDCG@20 has binary gain; 95 % intervals by a bootstrap over people; the last column is
-the paired difference to the blend. "repeat" looks only for items the person had bought before; "new" hides those from every list
-and looks for the others.
+the paired difference to the blend. "repeat" looks only for items the person had bought before; "new" hides those from
+every list and looks for the others.
 
 RecTools cannot be installed beside NumPy 2 on Python below 3.13 (it pins numpy < 2), so its models are not in this run.
 """
