@@ -212,7 +212,11 @@ def survive(folder: Path, rounds: int, workers: int, seed: int = 7) -> tuple[Boo
     finally:
         store.close()
     book, draw = Book(), random.Random(seed)
-    starts = [one_round(folder, keys, book, workers, draw) for _ in range(rounds)]
+    starts: list[float] = []
+    for number in range(rounds):
+        starts.append(one_round(folder, keys, book, workers, draw))
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\rround {number + 1} of {rounds}, {len(book.events)} events acknowledged ")
     return book, count(folder, book), starts
 
 

@@ -94,6 +94,14 @@ def test_the_same_request_id_gives_the_same_answer_and_another_body_a_422(client
     assert other.json()["field"] == "request_id"
 
 
+def test_a_whole_number_may_be_written_with_a_point_unless_it_is_money(client: Client) -> None:
+    body = {"placement": "home", "k": 2.0, "deadline_ms": 250.0}
+    assert client.post("/rank/recommendations", role="decide", json=body).status_code == 200
+
+    for wrong in (body | {"k": 2.5}, body | {"filters": {"max_price": 59.0}}):
+        assert client.post("/rank/recommendations", role="decide", json=wrong).status_code == 422
+
+
 def test_a_dry_run_leaves_nothing(client: Client) -> None:
     answer = client.post("/predict/fraud", role="decide", json=FRAUD | {"dry_run": True}).json()
 

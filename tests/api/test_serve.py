@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from knocking import Client
 
 from tillwise.api.serve import build_door
 from tillwise.app import build_app
@@ -110,3 +111,15 @@ def test_benchmark_data_is_never_served(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigurationError, match="benchmark"):
         build_door(tmp_path / "shop")
+
+
+def test_the_real_shop_describes_the_horizons_it_answers_for(tmp_path: Path) -> None:
+    create_shop(tmp_path / "shop")
+    door = build_door(tmp_path / "shop")
+    client = Client(door, {})
+    described = client.get("/openapi.json").json()
+    client.close()
+    door._on_stop()
+
+    whole_numbers = described["components"]["schemas"]["ChurnAsk"]["properties"]["horizon_days"]["anyOf"][0]
+    assert whole_numbers["enum"] == [90]

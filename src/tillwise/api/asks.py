@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -130,6 +130,16 @@ class ChurnAsk(Common, frozen=True, kw_only=True):
     """Whether somebody is about to leave."""
 
     horizon_days: Annotated[int, Meta(ge=1, le=3_650)] | None = None
+
+
+def churn_ask(horizons: tuple[int, ...]) -> type[ChurnAsk]:
+    """Return ChurnAsk described with the horizons that may be asked for; the use case refuses others by name."""
+    known = Meta(extra_json_schema={"enum": list(horizons)}, description="days; one of the released horizons")
+    field = ("horizon_days", Annotated[int, known] | None, None)
+    made: type[Any] = msgspec.defstruct(
+        "ChurnAsk", [field], bases=(ChurnAsk,), frozen=True, kw_only=True, forbid_unknown_fields=True
+    )
+    return made
 
 
 class OutcomeTold(Strict, frozen=True, kw_only=True):

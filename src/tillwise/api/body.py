@@ -88,15 +88,40 @@ def _unpack(raw: bytes, encoding: bytes) -> bytes:
     return out
 
 
+MONEY: Final = frozenset({"amount", "max_price"})
+"""Fields in minor units: 59.0 is refused there, for it is most likely 59 euros meant as 59 cents."""
+_any: Final = msgspec.json.Decoder()
+
+
 def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
-    """Decode a JSON body into its declared type. Raises Refusal: 400 for broken JSON, 422 naming the wrong field."""
+    """Decode a JSON body into its declared type. Raises Refusal: 400 for broken JSON, 422 naming the wrong field.
+
+    A whole number may be written 20.0, as JSON Schema has it, except where it is money.
+    """
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise invalid_value(error) from None
+        return _decode_whole(decoder, body, error)
     except msgspec.DecodeError as error:
         raise Refusal(400, f"the body is not valid JSON: {error}") from None
     except RecursionError:
         raise Refusal(400, "the body is nested too deeply") from None
     except UnicodeDecodeError:
         raise Refusal(400, "the body is not valid UTF-8") from None
+
+
+def _decode_whole(decoder: msgspec.json.Decoder[T], body: bytes, first: msgspec.ValidationError) -> T:
+    """Try once more with 20.0 read as 20; if that is not what was wrong, say what was wrong first."""
+    try:
+        converted: T = msgspec.convert(_whole(_any.decode(body)), decoder.type)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise invalid_value(first) from None
+    return converted
+
+
+def _whole(value: Any, name: str = "") -> Any:
+    if isinstance(value, dict):
+        return {key: _whole(each, key) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_whole(each, name) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() and name not in MONEY else value

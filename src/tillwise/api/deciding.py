@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
-from tillwise.api.asks import ChurnAsk, Common, FraudAsk, RecommendationsAsk
+from tillwise.api.asks import ChurnAsk, Common, FraudAsk, RecommendationsAsk, churn_ask
 from tillwise.api.body import decode
 from tillwise.api.metrics import Metrics
 from tillwise.api.problem import Refusal
@@ -17,8 +19,7 @@ from tillwise.api.shop import Shop
 from tillwise.decisions.answer import Answer, Envelope
 from tillwise.decisions.decision import Explain, Place, Request
 from tillwise.decisions.pending import Pending
-from tillwise.errors import Conflict, InvalidEvent, InvalidInput
-from tillwise.events.values import read_ip
+from tillwise.errors import Conflict, InvalidInput
 from tillwise.vocabulary.canonical import Json
 
 _NO_SIGNALS: Final[frozenset[str]] = frozenset()
@@ -68,9 +69,12 @@ def decision_routes(shop: Shop, figures: Metrics) -> tuple[Route, ...]:
 def _route(shop: Shop, figures: Metrics, asking: Asking) -> Route:
     use_case = shop.use_cases[asking.use_case]
     road = shop.road
-    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(asking.takes)
+    takes = asking.takes
+    if takes is ChurnAsk and (horizons := getattr(use_case.policy, "horizons", ())):
+        takes = churn_ask(horizons)
+    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(takes)
     common = frozenset(Common.__struct_fields__)
-    own = tuple(name for name in asking.takes.__struct_fields__ if name not in common)
+    own = tuple(name for name in takes.__struct_fields__ if name not in common)
 
     async def handle(call: Call) -> Reply:
         ask = decode(decoder, call.body)
@@ -94,7 +98,7 @@ def _route(shop: Shop, figures: Metrics, asking: Asking) -> Route:
         handle,
         asking.summary,
         "Decisions out",
-        takes=asking.takes,
+        takes=takes,
         gives=Envelope,
         problems=(409, 415, 422),
         example=asking.example,
@@ -136,7 +140,8 @@ def _request(ask: Any, own: tuple[str, ...], call: Call) -> Request:
 
 
 def _check_ip(text: str) -> None:
-    try:
-        read_ip(text)
-    except InvalidEvent:
-        raise InvalidInput(f"ip: '{text}' is no IPv4 or IPv6 address", field="ip") from None
+    for family in (socket.AF_INET, socket.AF_INET6):
+        with suppress(OSError, ValueError):
+            socket.inet_pton(family, text)
+            return
+    raise InvalidInput(f"ip: '{text}' is no IPv4 or IPv6 address", field="ip")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import ipaddress
 import os
@@ -50,8 +51,11 @@ def serve(folder: Path, *, host: str = "127.0.0.1", port: int = 8420, workers: i
         "timeout_graceful_shutdown": GRACE_SECONDS,
     }
     _say(host, port, workers)
+    # The server stops gracefully and then repeats the signal: by then everything is done, so it is a good end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     if workers == 1:
         door = build_door(folder)
+        _tune()
         uvicorn.run(door, **options)
         return
     figures = tempfile.mkdtemp(prefix="tillwise-figures-")
@@ -73,7 +77,6 @@ def build_door(folder: Path) -> Door:
     except BaseException:
         app.close()
         raise
-    _tune()
     return door
 
 
@@ -89,7 +92,9 @@ def _refuse_benchmark(store: Store, folder: Path) -> None:
 def worker() -> Door:
     """Build the door of one of several processes; it ends when the process that started it is gone."""
     threading.Thread(target=_follow, args=(int(os.environ[PARENT]),), daemon=True, name="tillwise-parent").start()
-    return build_door(Path(os.environ[SHOP]))
+    door = build_door(Path(os.environ[SHOP]))
+    _tune()
+    return door
 
 
 def _follow(parent: int) -> None:
@@ -102,6 +107,7 @@ def _tune() -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.collect()
     gc.freeze()  # what is loaded now stays: the collector need not look at it at every turn
+    atexit.register(gc.unfreeze)
 
 
 def _say(host: str, port: int, workers: int) -> None:
