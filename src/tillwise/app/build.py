@@ -129,13 +129,18 @@ def _use_cases(
     settings: Settings, secrets: Secrets, shelf: SnapshotShelf, own: ShopFile
 ) -> tuple[dict[str, UseCase], dict[str, Learner]]:
     """Return use cases and learners by name: tillwise's own, then the shop's."""
-    policy = settings.policy
+    policy, extra = settings.policy, own.extra_features
     pairs: list[tuple[UseCase, Learner]] = [
         (recommendations.recommendations(shelf, _recommendation_policy(settings)), recommendations.LEARNER),
-        (fraud.fraud(secrets, policy.get("fraud")), fraud.LEARNER),
-        (churn.churn(policy.get("churn")), churn.LEARNER),
+        (
+            fraud.fraud(secrets, policy.get("fraud"), extra.get("fraud", ())),
+            fraud.learner(extra.get("fraud", ())),
+        ),
+        (churn.churn(policy.get("churn"), extra.get("churn", ())), churn.learner(extra.get("churn", ()))),
         *own.use_cases,
     ]
+    if "recommendations" in extra:
+        raise ConfigurationError("shop.py: recommendations ranks items from histories and takes no extra features")
     names = [use_case.name for use_case, _ in pairs]
     for name in (*policy, *own.extra_features):
         if name not in names:
