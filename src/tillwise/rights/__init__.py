@@ -1,0 +1,1 @@
+"""What people may ask for: access, rectification, erasure and the rest, answered from every holder of their data."""
