@@ -117,9 +117,16 @@ class ItemSnapshot:
 
     def popular(self, window: int, *, viewed: bool = False) -> NDArray[np.float32]:
         """Return log(1 + count) per item over one of WINDOWS (days)."""
-        counts = (self.viewed if viewed else self.bought)[:, WINDOWS.index(window)]
-        popular: NDArray[np.float32] = np.log1p(counts).astype(np.float32)
+        popular: NDArray[np.float32] = (self._viewed_often if viewed else self._bought_often)[WINDOWS.index(window)]
         return popular
+
+    @cached_property
+    def _bought_often(self) -> NDArray[np.float32]:
+        return np.ascontiguousarray(np.log1p(self.bought.T), dtype=np.float32)
+
+    @cached_property
+    def _viewed_often(self) -> NDArray[np.float32]:
+        return np.ascontiguousarray(np.log1p(self.viewed.T), dtype=np.float32)
 
 
 def _small_numbers(codes: Ints) -> Ints:

@@ -1,6 +1,6 @@
 """The blend: several item models, each made comparable per request, added up with weights from the validation slice.
 
-The score is the exact sum of its parts, and each part that reads a history can say which past item it came from.
+The score is the exact sum of its parts, and each part that reads a history can say which past item said most of it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Action(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A share of an item's score: the part's name, the past item it came from (code; None = no single one), amount."""
+    """A share of an item's score: the part's name, the past item that said most of it (code or None), the amount."""
 
     name: str
     source: int | None
@@ -44,7 +44,6 @@ class Part(NamedTuple):
 @dataclass(frozen=True, slots=True, eq=False)
 class _Scaled:
     spec: PartSpec
-    factor: float
     scores: Scores
     touched: NDArray[np.int64]
     profile: Scores
@@ -62,21 +61,22 @@ class Blended:
             self.total += part.scores
 
     def parts(self, chosen: NDArray[np.int64], *, sources: bool) -> list[tuple[Part, ...]]:
-        """Return each chosen item's parts that are not 0; with `sources`, split off the strongest past item."""
+        """Return each chosen item's parts that are not 0; with `sources`, and the past item that said most of it."""
         listed: list[list[Part]] = [[] for _ in range(len(chosen))]
         for part in self._scaled:
-            amounts = part.scores[chosen].tolist()
-            origins = self._origins(part, chosen) if sources else None
-            for row, amount in enumerate(amounts):
-                if not round(amount, DECIMALS):
-                    continue
-                listed[row] += _split(part.spec.name, amount, None if origins is None else origins[row])
+            name = part.spec.name
+            amounts = np.round(part.scores[chosen].astype(np.float64), DECIMALS).tolist()
+            origins = self._origins(part, chosen) if sources else [None] * len(chosen)
+            for row, amount, origin in zip(listed, amounts, origins, strict=True):
+                if amount:
+                    row.append(Part(name, origin, amount))
         return [tuple(parts) for parts in listed]
 
-    def _origins(self, part: _Scaled, chosen: NDArray[np.int64]) -> list[tuple[int, float] | None] | None:
+    def _origins(self, part: _Scaled, chosen: NDArray[np.int64]) -> list[int | None]:
         model = self._model
+        origins: list[int | None] = [None] * len(chosen)
         if part.spec.kind not in (Kind.NEIGHBOURS, Kind.FACTORS) or not len(part.touched):
-            return None
+            return origins
         places = model.places(self._items)[chosen]
         known = np.flatnonzero(places < len(model.components.codes))
         if part.spec.kind is Kind.NEIGHBOURS:
@@ -84,21 +84,12 @@ class Blended:
             shares = neighbour_shares(weights, part.touched, part.profile, places[known])
         elif model.components.fold is not None:
             shares = model.components.fold.shares(part.touched, part.profile, places[known])
-        best = shares.argmax(axis=0)
-        origins: list[tuple[int, float] | None] = [None] * len(chosen)
-        for column, row in enumerate(known.tolist()):
-            source = int(model.components.codes[part.touched[best[column]]])
-            origins[row] = (source, float(shares[best[column], column]) * part.factor)
+        sources = model.components.codes[part.touched[shares.argmax(axis=0)]]
+        spoke = shares.max(axis=0) > 0
+        for row, source, speaks in zip(known.tolist(), sources.tolist(), spoke.tolist(), strict=True):
+            if speaks:
+                origins[row] = source
         return origins
-
-
-def _split(name: str, amount: float, origin: tuple[int, float] | None) -> list[Part]:
-    whole = round(amount, DECIMALS)
-    if origin is None or origin[1] <= 0:
-        return [Part(name, None, whole)]
-    first = round(origin[1], DECIMALS)
-    rest = round(whole - first, DECIMALS)
-    return [Part(name, origin[0], first)] + ([Part(name, None, rest)] if rest else [])
 
 
 def total_of(parts: Sequence[Part]) -> float:
@@ -152,11 +143,10 @@ class BlendModel:
             history = ours if part.kind in (Kind.NEIGHBOURS, Kind.FACTORS) else theirs
             touched, profile = _profile(history, part.decay)
             raw = self._raw(part, touched, profile, items, places, again)
-            factor = part.weight / scale(raw, part.kind)
-            scores = raw * np.float32(factor)
+            scores = raw * np.float32(part.weight / scale(raw, part.kind))
             if part.kind in (Kind.NEIGHBOURS, Kind.FACTORS):
                 scores = np.append(scores, np.float32(0))[places]
-            scaled.append(_Scaled(part, factor, scores, touched, profile))
+            scaled.append(_Scaled(part, scores, touched, profile))
         return Blended(self, items, scaled)
 
     def _raw(

@@ -15,7 +15,7 @@ from tillwise.models.ranking.fit import BlendSettings
 from tillwise.models.ranking.history import Histories
 from tillwise.models.ranking.metrics import Lists, top
 from tillwise.models.ranking.parts import Kind, PartSpec, scales
-from tillwise.models.ranking.tuning import Pool, Weights, choose_weights, joined, pool_of
+from tillwise.models.ranking.tuning import Pool, Worth, choose_weights, joined, pool_of
 
 CHOOSERS = 3000
 """People that weights and decays are chosen on: more do not move the choice, only the time."""
@@ -23,10 +23,8 @@ HEAD = 10_000
 """Items that weights and decays are chosen on."""
 CHUNK = 256
 """People scored at once: bounds memory to CHUNK × items floats per part."""
-PRICE = 0.01
-"""Share of NDCG@k that lists may cost which also order what a person never had."""
-RESTS = (1.0, 0.7, 0.5, 0.35, 0.25, 0.18, 0.12, 0.08, 0.05, 0.03, 0.02, 0.01)
-"""Shares tried for everything but own history."""
+FINDING = 0.3
+"""What lists of new things count beside whole lists when weights are chosen."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,11 +67,10 @@ def _choose(
         chosen.append(trials[best])
         alone[part.name] = values[best]
     pool = _pool(components, chosen, validation, 5 * k)
-    weights, reached = choose_weights(pool, k, seed)
-    if finding is not None:
-        weights, reached = _also_finding(_pool(components, chosen, finding, 5 * k), pool, (weights, reached), k, seed)
+    fresh = None if finding is None else _pool(components, chosen, finding, 5 * k)
+    weights, _ = choose_weights(_worth(pool, fresh, k), len(chosen), seed)
     weighted = tuple(replace(part, weight=float(w)) for part, w in zip(chosen, weights, strict=True))
-    return weighted, {**alone, "blend": reached}
+    return weighted, {**alone, "blend": pool.ndcg(weights, k)}
 
 
 def _finding(people: Slice) -> Slice | None:
@@ -85,22 +82,11 @@ def _finding(people: Slice) -> Slice | None:
     return replace(people, wanted=wanted, repeats=False) if any(wanted) else None
 
 
-def _also_finding(finding: Pool, pool: Pool, free: tuple[Weights, float], k: int, seed: int) -> tuple[Weights, float]:
-    """Return weights that also order what a person never had: chosen for that first, then scaled beside own history.
-
-    The freely chosen weights stay when this would cost more than PRICE of their NDCG@k.
-    """
-    ratios, _ = choose_weights(finding, k, seed)
-    trials = [rest * ratios + (1 - rest) * own for rest in RESTS for own in _starts(len(ratios), free[0])]
-    values = [pool.ndcg(trial, k) for trial in trials]
-    best = int(np.argmax(values))
-    if values[best] < (1 - PRICE) * free[1]:
-        return free
-    return np.round(trials[best], 4), values[best]
-
-
-def _starts(parts: int, free: Weights) -> list[Weights]:
-    return [*np.eye(parts), free]
+def _worth(pool: Pool, finding: Pool | None, k: int) -> Worth:
+    """Return NDCG@k, plus FINDING times NDCG@k on what was new: own history alone must not order the rest."""
+    if finding is None:
+        return lambda weights: pool.ndcg(weights, k)
+    return lambda weights: pool.ndcg(weights, k) + FINDING * finding.ndcg(weights, k)
 
 
 def _pool(components: Components, parts: Sequence[PartSpec], people: Slice, depth: int) -> Pool:

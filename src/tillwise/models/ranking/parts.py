@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -70,14 +71,15 @@ def scale(raw: Scores, kind: Kind) -> float:
     """
     if not len(raw):
         return 1.0
-    spread = float(np.abs(raw).max()) if kind is Kind.OWN else float(raw.std(dtype=np.float64))
-    return spread if spread > 1e-12 else 1.0
+    wide = raw.astype(np.float64)
+    spread = float(wide.max()) if kind is Kind.OWN else math.sqrt(max(wide @ wide / len(wide) - wide.mean() ** 2, 0.0))
+    return spread if spread > 1e-9 else 1.0
 
 
 def scales(raw: Scores, kind: Kind) -> NDArray[np.float32]:
     """Return `scale` of every row."""
-    spread = np.abs(raw).max(axis=1) if kind is Kind.OWN else raw.std(axis=1, dtype=np.float64)
-    return np.where(spread > 1e-12, spread, 1.0).astype(np.float32)
+    spread = raw.max(axis=1) if kind is Kind.OWN else raw.std(axis=1, dtype=np.float64)
+    return np.where(spread > 1e-9, spread, 1.0).astype(np.float32)
 
 
 def neighbours(weights: sp.csr_matrix, items: NDArray[np.int64], profile: NDArray[np.float32]) -> Scores:
@@ -85,9 +87,7 @@ def neighbours(weights: sp.csr_matrix, items: NDArray[np.int64], profile: NDArra
     size = weights.shape[1]
     if not len(items):
         return np.zeros(size, dtype=np.float32)
-    rows = [slice(weights.indptr[item], weights.indptr[item + 1]) for item in items.tolist()]
-    columns = np.concatenate([weights.indices[row] for row in rows])
-    values = np.concatenate([weights.data[row] * value for row, value in zip(rows, profile, strict=True)])
+    columns, values, _ = _rows(weights, items, profile)
     return np.bincount(columns, weights=values, minlength=size).astype(np.float32)
 
 
@@ -95,12 +95,22 @@ def neighbour_shares(
     weights: sp.csr_matrix, items: NDArray[np.int64], profile: NDArray[np.float32], wanted: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Return history × wanted: what each touched item adds to the raw score of each wanted one."""
-    place = np.full(weights.shape[1], -1, dtype=np.int64)
+    place = np.full(weights.shape[1], -1, dtype=np.int32)
     place[wanted] = np.arange(len(wanted))
+    columns, values, sizes = _rows(weights, items, profile)
+    at = place[columns]
+    known = np.flatnonzero(at >= 0)
     shares = np.zeros((len(items), len(wanted)))
-    for row, (item, value) in enumerate(zip(items.tolist(), profile.tolist(), strict=True)):
-        span = slice(weights.indptr[item], weights.indptr[item + 1])
-        at = place[weights.indices[span]]
-        known = at >= 0
-        shares[row, at[known]] = weights.data[span][known] * value
+    shares[np.repeat(np.arange(len(items)), sizes)[known], at[known]] = values[known]
     return shares
+
+
+def _rows(
+    weights: sp.csr_matrix, items: NDArray[np.int64], profile: NDArray[np.float32]
+) -> tuple[NDArray[np.int32], Scores, NDArray[np.int64]]:
+    """Return the columns and weighted values of some rows, one after the other, and the rows' sizes."""
+    starts, ends = weights.indptr[items], weights.indptr[items + 1]
+    sizes = (ends - starts).astype(np.int64)
+    first = np.cumsum(sizes) - sizes
+    index = np.repeat(starts - first, sizes) + np.arange(int(sizes.sum()))
+    return weights.indices[index], weights.data[index] * np.repeat(profile, sizes), sizes

@@ -6,7 +6,7 @@ only; every number that is reported comes from a full sort over all items.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,22 +79,25 @@ def _wider(array: NDArray[np.generic], width: int, filler: int) -> NDArray[np.ge
     return np.pad(array, missing, constant_values=filler)
 
 
-def choose_weights(pool: Pool, k: int, seed: int, *, draws: int = 40, rounds: int = 6) -> tuple[Weights, float]:
-    """Return the weights (they sum to 1) with the best NDCG@k, and that NDCG@k.
+Worth = Callable[[Weights], float]
+"""What weights are worth on the validation slice; higher is better."""
+
+
+def choose_weights(worth: Worth, parts: int, seed: int, *, draws: int = 40, rounds: int = 6) -> tuple[Weights, float]:
+    """Return the weights of `parts` parts (they sum to 1) that are worth most, and their worth.
 
     Starts: each part alone, all alike, and `draws` points drawn evenly from the simplex; the best two are improved
     one weight at a time until nothing helps, `rounds` times at most.
     """
-    parts = pool.values.shape[2]
     generator = np.random.default_rng(seed)
     starts = [*np.eye(parts), np.full(parts, 1.0 / parts), *generator.dirichlet(np.ones(parts), draws)]
-    ranked = sorted(((pool.ndcg(start, k), -place) for place, start in enumerate(starts)), reverse=True)
-    climbed = [_climb(pool, starts[-place], value, k, rounds) for value, place in ranked[:2]]
+    ranked = sorted(((worth(start), -place) for place, start in enumerate(starts)), reverse=True)
+    climbed = [_climb(worth, starts[-place], value, rounds) for value, place in ranked[:2]]
     weights, value = max(climbed, key=lambda pair: pair[1])
     return np.round(weights, 4), value
 
 
-def _climb(pool: Pool, weights: Weights, value: float, k: int, rounds: int) -> tuple[Weights, float]:
+def _climb(worth: Worth, weights: Weights, value: float, rounds: int) -> tuple[Weights, float]:
     for _ in range(rounds):
         before = value
         for part in range(len(weights)):
@@ -104,7 +107,7 @@ def _climb(pool: Pool, weights: Weights, value: float, k: int, rounds: int) -> t
                 if not trial.sum():
                     continue
                 trial /= trial.sum()
-                reached = pool.ndcg(trial, k)
+                reached = worth(trial)
                 if reached > value:
                     weights, value = trial, reached
         if value - before < 1e-5:

@@ -13,7 +13,7 @@ from tillwise.use_cases.recommendations.history import ADDED, BOUGHT, VIEWED
 from tillwise.vocabulary.codes import code_of
 
 MARK: Final = "<"
-"""Stands between a part's name and the item it came from: `knn<sku-1`."""
+"""Stands between a part's name and the past item that said most of it: `knn<sku-1`."""
 CODES: Final = {
     "knn": "bought_together", "rp3": "bought_together", "ease": "bought_together", "follow": "comes_next",
     "als": "fits_history", "own": "bought_before", "content": "same_category",
@@ -60,7 +60,7 @@ def reasons_of(
 
 @dataclass(slots=True)
 class _Voice:
-    """Parts that say the same thing: their sum, and the past item that said most of it."""
+    """Parts that say the same thing: their sum, and the past item that speaks for the largest of them."""
 
     code: str
     amount: float = 0.0
@@ -93,5 +93,5 @@ def _text(voice: _Voice, items: ItemSnapshot, place: int, kinds: dict[int, str])
     code = code_of(voice.source)
     kind = kinds.get(code)
     title = (items.titles[items.places[code]] or voice.source) + ("" if kind is None else f", {_DID[kind]}")
-    alone = voice.strongest >= 0.99 * voice.amount
-    return f"{_SAYS.get(voice.code, 'Fits')} {title if alone else f'things you chose, above all {title}'}"
+    said = _SAYS.get(voice.code, "Fits")
+    return f"{said} {title}" if len(kinds) == 1 else f"{said} things you chose, above all {title}"

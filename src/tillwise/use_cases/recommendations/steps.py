@@ -31,9 +31,9 @@ from tillwise.vocabulary.store import Snapshot
 FEATURES: Final = FeatureSet("recommendations", ())
 """No windowed aggregates: a ranking knows the item snapshot and the person's newest actions, both in the receipt."""
 ACTION: Final = "items"
-_SPARE: Final = 60
-_NEW: Final = 12
-_SHOWN_BLOCKED: Final = 40
+_SPARE: Final = 30
+_NEW: Final = 8
+_SHOWN_BLOCKED: Final = 20
 _WHY: Final = {
     Degraded.NO_CONSENT: Reason("not_personal", "Popular items: nothing personal was used", 1.0),
     Degraded.NO_HISTORY: Reason("nobody_known", "Popular items: nothing is known about you yet", 1.0),
@@ -161,7 +161,7 @@ def _pool(
     """Return the items worth a closer look: the best open ones, the best new ones, pins, and better hidden ones."""
     k = facts["k"]
     free = open_items(items, blocks_of(items, policy, facts))
-    best = _best(np.where(free, total, np.float32(-np.inf)), 2 * k + _SPARE)
+    best = _best(np.where(free, total, np.float32(-np.inf)), k + k // 2 + _SPARE)
     best = best[free[best]]
     fresh = _best(np.where(free & _fresh(items, policy), total, np.float32(-np.inf)), _NEW)
     fresh = fresh[free[fresh] & _fresh(items, policy)[fresh]]
