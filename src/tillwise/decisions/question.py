@@ -19,20 +19,11 @@ from tillwise.vocabulary.identity import DecisionId, new_decision_id
 
 PERSONAL: Final = frozenset(
     {
-        "ip",
-        "device_id",
-        "email",
-        "email_hash",
-        "card_hash",
-        "bin",
-        "address",
-        "address_hash",
-        "postcode",
-        "phone",
-        "text",
+        "address", "address_hash", "bin", "card_hash", "device_id", "email", "email_hash", "id", "ip", "name", "order_id",
+        "phone", "postcode", "query", "text",
     }
-)
-"""Fields of a body that name a person or hold what they wrote: never in a receipt, never shown to a fallback."""
+)  # fmt: skip
+"""Fields of a body that lead to a person or hold what they wrote: never in a receipt, never shown to a fallback."""
 MAX_DEADLINE_MS: Final = 60_000
 
 
