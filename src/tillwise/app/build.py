@@ -10,6 +10,8 @@ from typing import Final
 import msgspec
 
 from tillwise.access import keys
+from tillwise.app import readiness
+from tillwise.app.readiness import clock_problem, model_problems, store_problem
 from tillwise.app.shop_file import ShopFile, read_shop_file
 from tillwise.decisions import receipts
 from tillwise.decisions.replay import Replayer
@@ -40,6 +42,7 @@ from tillwise.vocabulary.store import Store
 
 TABLES: Final = (
     *tables.TABLES, *ledger.TABLES, *tiles.TABLES, *outcomes.TABLES, *receipts.TABLES, *case.TABLES, *keys.TABLES,
+    *readiness.TABLES,
 )  # fmt: skip
 
 
@@ -69,9 +72,12 @@ class App:
         """Say why this shop is not ready to answer; nothing means ready."""
         try:
             with self.store.snapshot() as snapshot:
-                return tuple(self.models.problems(snapshot).values())
+                found = [*model_problems(self.models, self.use_cases, snapshot).values()]
+                found.append(clock_problem(self.clock, snapshot) or "")
+            found.append(store_problem(self.store) or "")
         except TillwiseError as error:
             return (str(error),)
+        return tuple(problem for problem in found if problem)
 
     def use_case(self, name: str) -> UseCase:
         """Return a use case by its name; raise ConfigurationError naming those there are."""

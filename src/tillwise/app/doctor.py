@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from tillwise.access.keys import list_keys
 from tillwise.app.build import App
+from tillwise.app.readiness import model_problems
 from tillwise.events.quality import quality
 from tillwise.vocabulary.clock import wall_now
 from tillwise.vocabulary.store import Snapshot
@@ -101,7 +102,7 @@ def _imports(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def _releases(app: App, snapshot: Snapshot) -> Iterator[Finding]:
-    for use_case, problem in app.models.problems(snapshot).items():
+    for use_case, problem in model_problems(app.models, app.use_cases, snapshot).items():
         yield Finding("wrong", "release", problem, f"tillwise rollback {use_case}, or tillwise train {use_case}")
     released = {release.use_case: release for release in app.releases.in_force(snapshot)}
     for name in app.use_cases:
