@@ -23,6 +23,9 @@ from tillwise.vocabulary.canonical import Json
 DECIMALS = 6
 """Parts are rounded to this, so that the last bit of a processor's sums never decides what a receipt says."""
 
+LEARNT = (Kind.NEIGHBOURS, Kind.FACTORS)
+"""Parts scored over the model's own items; the others are scored over the snapshot's."""
+
 
 class Action(NamedTuple):
     """One thing a person did: item code, how much it says, later moments of the same person, age in days."""
@@ -54,30 +57,44 @@ class Blended:
 
     def __init__(self, model: BlendModel, items: ItemSnapshot, scaled: Sequence[_Scaled]) -> None:
         self._model = model
-        self._items = items
+        self._places = model.places(items)
         self._scaled = scaled
+        ours: Scores = np.zeros(len(model.components.codes) + 1, dtype=np.float32)
         self.total: Scores = np.zeros(len(items), dtype=np.float32)
         for part in scaled:
-            self.total += part.scores
+            if part.spec.kind in LEARNT:
+                ours[:-1] += part.scores
+            else:
+                self.total += part.scores
+        self.total += ours[self._places]
 
     def parts(self, chosen: NDArray[np.int64], *, sources: bool) -> list[tuple[Part, ...]]:
         """Return each chosen item's parts that are not 0; with `sources`, and the past item that said most of it."""
         listed: list[list[Part]] = [[] for _ in range(len(chosen))]
         for part in self._scaled:
             name = part.spec.name
-            amounts = np.round(part.scores[chosen].astype(np.float64), DECIMALS).tolist()
+            amounts = np.round(self._amounts(part, chosen), DECIMALS).tolist()
             origins = self._origins(part, chosen) if sources else [None] * len(chosen)
             for row, amount, origin in zip(listed, amounts, origins, strict=True):
                 if amount:
                     row.append(Part(name, origin, amount))
         return [tuple(parts) for parts in listed]
 
+    def _amounts(self, part: _Scaled, chosen: NDArray[np.int64]) -> NDArray[np.float64]:
+        if part.spec.kind not in LEARNT:
+            return part.scores[chosen].astype(np.float64)
+        places = self._places[chosen]
+        known = places < len(part.scores)
+        amounts = np.zeros(len(chosen))
+        amounts[known] = part.scores[places[known]]
+        return amounts
+
     def _origins(self, part: _Scaled, chosen: NDArray[np.int64]) -> list[int | None]:
         model = self._model
         origins: list[int | None] = [None] * len(chosen)
-        if part.spec.kind not in (Kind.NEIGHBOURS, Kind.FACTORS) or not len(part.touched):
+        if part.spec.kind not in LEARNT or not len(part.touched):
             return origins
-        places = model.places(self._items)[chosen]
+        places = self._places[chosen]
         known = np.flatnonzero(places < len(model.components.codes))
         if part.spec.kind is Kind.NEIGHBOURS:
             weights = model.components.weights[part.spec.name]
@@ -140,12 +157,10 @@ class BlendModel:
         again = np.append(self.components.again, np.float32(self.components.again.mean() if len(places) else 0))
         scaled = []
         for part in self.parts:
-            history = ours if part.kind in (Kind.NEIGHBOURS, Kind.FACTORS) else theirs
+            history = ours if part.kind in LEARNT else theirs
             touched, profile = _profile(history, part.decay)
             raw = self._raw(part, touched, profile, items, places, again)
             scores = raw * np.float32(part.weight / scale(raw, part.kind))
-            if part.kind in (Kind.NEIGHBOURS, Kind.FACTORS):
-                scores = np.append(scores, np.float32(0))[places]
             scaled.append(_Scaled(part, scores, touched, profile))
         return Blended(self, items, scaled)
 

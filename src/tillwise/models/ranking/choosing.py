@@ -17,7 +17,7 @@ from tillwise.models.ranking.metrics import Lists, top
 from tillwise.models.ranking.parts import Kind, PartSpec, scales
 from tillwise.models.ranking.tuning import Pool, Worth, choose_weights, joined, pool_of
 
-CHOOSERS = 3000
+CHOOSERS = 1500
 """People that weights and decays are chosen on: more do not move the choice, only the time."""
 HEAD = 10_000
 """Items that weights and decays are chosen on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -43,6 +44,7 @@ _CONTEXT: Final = Reason("context", "Chosen to go with this page or your cart", 
 _POPULAR: Final = Reason("popular", "Popular items", 1.0)
 _NOTHING: Final = Reason("nothing_to_show", "No item may be listed for this request", 1.0)
 Mask = NDArray[np.bool_]
+Places = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -150,23 +152,22 @@ def _scored(items: ItemSnapshot, index: int, parts: tuple[Part, ...]) -> ScoredI
     return ScoredItem(items.item_ids[index], round(math.fsum(amount for _, amount in labelled), DECIMALS), labelled)
 
 
+@lru_cache(maxsize=8)
 def _fresh(items: ItemSnapshot, policy: RecommendationPolicy) -> Mask:
     fresh: Mask = (items.created != UNKNOWN) & (items.created > items.boundary - policy.new_days * DAY)
     return fresh
 
 
-def _pool(
-    total: NDArray[np.float32], items: ItemSnapshot, policy: RecommendationPolicy, facts: Json
-) -> NDArray[np.int64]:
+def _pool(total: NDArray[np.float32], items: ItemSnapshot, policy: RecommendationPolicy, facts: Json) -> Places:
     """Return the items worth a closer look: the best open ones, the best new ones, pins, and better hidden ones."""
     k = facts["k"]
     free = open_items(items, blocks_of(items, policy, facts))
     best = _best(np.where(free, total, np.float32(-np.inf)), k + k // 2 + _SPARE)
     best = best[free[best]]
-    fresh = _best(np.where(free & _fresh(items, policy), total, np.float32(-np.inf)), _NEW)
-    fresh = fresh[free[fresh] & _fresh(items, policy)[fresh]]
+    fresh = np.flatnonzero(_fresh(items, policy) & free)
+    fresh = fresh[_best(total[fresh], _NEW)]
     least = total[best[min(k, len(best)) - 1]] if len(best) else np.float32(np.inf)
-    hidden = np.flatnonzero(~free & (total > least))
+    hidden = np.flatnonzero((total > least) & ~free)
     hidden = hidden[_best(total[hidden], _SHOWN_BLOCKED)]
     pinned = np.flatnonzero(members(items, policy.pinned) & free) if policy.pinned else np.empty(0, dtype=np.int64)
     return np.unique(np.concatenate([best, fresh, hidden, pinned])).astype(np.int64)
