@@ -7,7 +7,7 @@ import secrets as random
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import field
@@ -42,12 +42,19 @@ class ShopSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     notice_url: str = ""
 
 
+class PrivacySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How strict to be beyond each place's own law: `eu-strict`, `us`, `global-strict`, or "" for the law alone."""
+
+    preset: Literal["", "eu-strict", "us", "global-strict"] = ""
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything a shop may set; what is not here has one value."""
 
     shop: ShopSettings = field(default_factory=ShopSettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
     clock: ClockSettings = field(default_factory=ClockSettings)
+    privacy: PrivacySettings = field(default_factory=PrivacySettings)
     policy: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Per use case, values that replace the defaults of its policy."""
 

@@ -19,6 +19,7 @@ from tillwise.privacy import ledger
 from tillwise.privacy.gate import Gate
 from tillwise.privacy.ledger import Consent, DeclaredBasis, PurposeBasis, State
 from tillwise.privacy.permit import Permit
+from tillwise.privacy.rule_file import load_rules
 from tillwise.settings import Secrets
 from tillwise.stores.sqlite import SqliteStore
 from tillwise.vocabulary.identity import Pseudonym
@@ -153,13 +154,62 @@ def test_permit_is_of_its_position(shop: Ledger) -> None:
 
 
 def test_signal_is_noted_and_weighed(shop: Ledger) -> None:
-    """Global Privacy Control stops marketing where people may opt out; own recommendations and consent stand."""
+    """Global Privacy Control stops sharing where the law says so, and nothing the shop does for itself."""
     gpc = frozenset({"gpc"})
-    assert shop.cause(country="US-CA", purpose=Purpose.MARKETING, signals=gpc) == "gpc"
-    assert shop.permit(country="US-CA", signals=gpc).granted
-    assert shop.permit(country="US-CA", signals=gpc).signals == ("gpc",)
-    shop.say(ANN, State.GIVEN, Purpose.MARKETING)
-    assert shop.cause(country="US-CA", purpose=Purpose.MARKETING, signals=gpc) is None
+    assert shop.cause(country="US-CA", purpose=Purpose.SHARE, signals=gpc) == "gpc"
+    assert shop.cause(country="US-CA", purpose=Purpose.SHARE) is None
+    assert shop.cause(country="US-VA", purpose=Purpose.SHARE, signals=gpc) is None
+    for purpose in (Purpose.RECOMMEND, Purpose.MARKETING):
+        assert shop.permit(country="US-CA", purpose=purpose, signals=gpc).signals == ("gpc",)
+        assert shop.cause(country="US-CA", purpose=purpose, signals=gpc) is None
+
+
+def test_explicit_choice_outweighs_a_signal_and_both_are_told(shop: Ledger) -> None:
+    """Somebody said yes to sharing and their browser says no: the yes counts, the permit shows both."""
+    shop.say(ANN, State.GIVEN, Purpose.SHARE)
+    permit = shop.permit(country="US-CA", purpose=Purpose.SHARE, signals=frozenset({"gpc"}))
+    assert (permit.granted, permit.basis, permit.signals) == (True, "consent", ("gpc",))
+    shop.say(ANN, State.WITHDRAWN, Purpose.SHARE)
+    assert shop.cause(country="US-CA", purpose=Purpose.SHARE, signals=frozenset({"gpc"})) == "consent_withdrawn"
+
+
+def test_a_yes_runs_out(shop: Ledger) -> None:
+    """A yes of two years ago counts no more where people must be asked; where telling is enough, nothing changes."""
+    shop.say(ANN, State.GIVEN)
+    days = 86_400_000
+    for after, cause in ((729, None), (731, "consent_expired")):
+        assert shop.cause(point=Point(0, NOW + after * days, 2**50)) == cause
+        assert shop.cause(country="US", point=Point(0, NOW + after * days, 2**50)) is None
+    shop.say(ANN, State.REFUSED)
+    assert shop.cause(point=Point(0, NOW + 9_999 * days, 2**50)) == "consent_refused"
+
+
+def test_an_invalid_yes_counts_no_more(shop: Ledger) -> None:
+    """A yes that was found not to count is no yes, and no refusal either."""
+    shop.say(ANN, State.GIVEN)
+    shop.say(ANN, State.INVALIDATED)
+    assert shop.cause() == "consent_invalidated"
+    assert shop.permit(country="US").basis == "notice"
+    shop.say(ANN, State.GIVEN)
+    assert shop.cause() is None
+
+
+def test_device_history_has_a_rule_of_its_own(shop: Ledger) -> None:
+    """In Brazil a customer may opt out, but a visitor's device history is used only with a yes."""
+    assert shop.cause(country="BR") is None
+    assert shop.cause(None, country="BR", anonymous=VISITOR) == "consent_missing"
+    shop.say(VISITOR, State.GIVEN)
+    assert shop.cause(None, country="BR", anonymous=VISITOR) is None
+
+
+def test_changed_rules_act_on_the_next_permit_and_old_permits_keep_theirs(shop: Ledger) -> None:
+    """The permit names the revision it was judged by."""
+    before = shop.permit(country="US")
+    shop.gate.adopt(load_rules(preset="eu-strict"))
+    after = shop.permit(country="US")
+    assert (before.granted, after.granted) == (True, False)
+    assert before.rules != after.rules == shop.gate.rules.revision
+    assert after.place == "US"
 
 
 @pytest.mark.parametrize(
@@ -256,24 +306,33 @@ class Oracle:
         return said[-1] if said else None
 
     def granted(
-        self, subject: Pseudonym | None, visitor: Pseudonym | None, purpose: Purpose, country: str, up_to: int
+        self,
+        subject: Pseudonym | None,
+        visitor: Pseudonym | None,
+        purpose: Purpose,
+        country: str,
+        up_to: int,
+        gpc: bool,
     ) -> bool:
         if purpose is Purpose.FRAUD_PREVENTION or (subject is None and visitor is None):
             return True
         words = [self.word(person, purpose, up_to) for person in (subject, visitor)]
         if State.REFUSED in words or State.WITHDRAWN in words:
             return False
-        return country == "US" or words[0 if subject is not None else 1] is State.GIVEN
+        if words[0 if subject is not None else 1] is State.GIVEN:
+            return True
+        return country == "US-CA" and not (gpc and purpose is Purpose.SHARE)
 
 
 step = st.one_of(
     st.tuples(
         st.just("say"), st.sampled_from(PEOPLE),
-        st.sampled_from((Purpose.RECOMMEND, Purpose.MARKETING, Purpose.FRAUD_PREVENTION)),
+        st.sampled_from((Purpose.RECOMMEND, Purpose.SHARE, Purpose.FRAUD_PREVENTION)),
         st.sampled_from((State.GIVEN, State.REFUSED, State.WITHDRAWN)),
     ),
     st.tuples(
-        st.just("ask"), st.sampled_from((ANN, BEN, None)), st.sampled_from((VISITOR, None)), st.integers(0, 40),
+        st.just("ask"), st.sampled_from((ANN, BEN, None)), st.sampled_from((VISITOR, None)),
+        st.tuples(st.integers(0, 40), st.booleans()),
     ),
 )  # fmt: skip
 
@@ -290,12 +349,14 @@ def test_gate_agrees_with_a_plain_oracle(shop: Ledger, steps: list[Any]) -> None
         if kind == "say":
             oracle.facts.append((shop.say(first, third, second), first, second, third))
             continue
-        up_to = start + third
-        for purpose in (Purpose.RECOMMEND, Purpose.MARKETING, Purpose.FRAUD_PREVENTION):
-            for country in ("DE", "US"):
+        up_to, gpc = start + third[0], third[1]
+        signals = frozenset({"gpc"}) if gpc else frozenset()
+        for purpose in (Purpose.RECOMMEND, Purpose.SHARE, Purpose.FRAUD_PREVENTION):
+            for country in ("DE", "US-CA"):
                 permit = shop.permit(
-                    first, country, anonymous=second, purpose=purpose, point=Point(0, NOW, 2 * up_to + 1)
-                )
-                assert permit.granted is oracle.granted(first, second, purpose, country, up_to)
+                    first, country, anonymous=second, purpose=purpose, signals=signals,
+                    point=Point(0, NOW, 2 * up_to + 1),
+                )  # fmt: skip
+                assert permit.granted is oracle.granted(first, second, purpose, country, up_to, gpc)
                 newest = [seq for seq, who, _, _ in oracle.facts if who in (first, second) and seq <= up_to]
                 assert permit.consent_seq == max(newest, default=0)

@@ -7,7 +7,8 @@ from datetime import date
 import pytest
 
 from tillwise.errors import ConfigurationError
-from tillwise.privacy.purposes import UNKNOWN, Default, Rulebook, load_rules
+from tillwise.privacy.purposes import UNKNOWN, Default, Rulebook
+from tillwise.privacy.rule_file import load_rules
 from tillwise.vocabulary.purpose import PERSONAL_PURPOSES, Purpose
 
 NOW = 1_795_000_000_000  # 2026-11-18
@@ -28,9 +29,10 @@ def test_every_row_is_sourced_dated_and_graded() -> None:
 def test_every_place_speaks_on_every_personal_purpose_once() -> None:
     """No place is silent on a purpose, none says two things on the same day."""
     places = {rule.place for rule in BOOK.rules}
-    rows = [(rule.place, rule.purpose) for rule in BOOK.rules]
-    assert len(rows) == len(set(rows))
-    assert set(rows) == {(place, purpose) for place in places for purpose in PERSONAL_PURPOSES}
+    for day in (date(2026, 9, 30), date(2026, 10, 1)):
+        rows = [(r.place, r.purpose) for r in BOOK.rules if not r.visitor and r.valid_from <= day < r.valid_to]
+        assert len(rows) == len(set(rows))
+        assert set(rows) == {(place, purpose) for place in places for purpose in (*PERSONAL_PURPOSES, Purpose.SHARE)}
 
 
 @pytest.mark.parametrize(
@@ -44,6 +46,9 @@ def test_every_place_speaks_on_every_personal_purpose_once() -> None:
         ("US", Purpose.MARKETING, Default.OPT_OUT),
         ("US-CA", Purpose.PRICE, Default.NOTICE),
         ("US-MD", Purpose.PRICE, Default.BAN),
+        ("US-TX", Purpose.SHARE, Default.OPT_OUT),
+        ("US-WY", Purpose.MARKETING, Default.OPT_OUT),
+        ("DE-BY", Purpose.SHARE, Default.OPT_IN),
         ("US-TX", Purpose.RECOMMEND, Default.NOTICE),
         ("BR", Purpose.RECOMMEND, Default.OPT_OUT),
         ("BR", Purpose.MARKETING, Default.OPT_IN),
@@ -128,3 +133,75 @@ def test_strange_places_do_not_grow_the_table() -> None:
     for n in range(1000):
         book.rule(f"Q{n}", Purpose.RECOMMEND, NOW)
     assert len(book._found) == 1
+
+
+def test_an_overlapping_row_is_refused() -> None:
+    """Two rows that hold on one day would leave it to chance what the law says."""
+    with pytest.raises(
+        ConfigurationError, match=r"place XX, purpose recommend: 'old' and 'new' both hold on 2026-12-01"
+    ):
+        load_rules(LAW.replace("valid_from = 2027-01-01", "valid_from = 2026-12-01"))
+
+
+@pytest.mark.parametrize(
+    ("found", "instead", "says"),
+    [
+        ('basis = "notice"', 'basis = ""', "may not be empty"),
+        ('basis = "notice"', 'basis = "none"', "a ban has the basis"),
+        ('source = "s. 1"', 'sorce = "s. 1"', "sorce is not a field"),
+        ('confidence = "known"', 'confidence = "sure"', "'sure' is none of"),
+        ('kind = "law"', 'kind = "feeling"', "'feeling' is none of"),
+        ("reviewed = 2026-11-01", 'reviewed = "today"', "are dates"),
+        ("valid_to = 2027-01-01", "valid_to = 1999-01-01\nvalid_from = 2000-01-01", "must come before"),
+        ('default = "notice"', 'default = "notice", signals = ["dnt"]', "signal dnt"),
+        ('places = ["XX"]', "places = []", "name, places and purposes are needed"),
+        ('kind = "law"', 'kind = "law"\nlike = "nobody"', "names no law above it"),
+    ],
+)
+def test_an_incomplete_or_contradictory_row_is_refused(found: str, instead: str, says: str) -> None:
+    """The loader refuses what it cannot trust, and names the law."""
+    with pytest.raises(ConfigurationError, match=says) as caught:
+        load_rules(LAW.replace(found, instead, 1))
+    assert "law 'old'" in str(caught.value)
+
+
+def test_rules_nobody_reads_are_named() -> None:
+    """After 180 days without a review a rule is stale; a rule that has ended is not."""
+    assert BOOK.unreviewed(NOW) == ()
+    later = NOW + 200 * 86_400_000
+    assert len(BOOK.unreviewed(later)) == len([r for r in BOOK.rules if r.valid_to > date(2027, 1, 1)])
+
+
+def test_the_revision_names_the_content() -> None:
+    """Same rows and preset, same name; one changed row, another name."""
+    assert load_rules().revision == BOOK.revision
+    assert load_rules(preset="eu-strict").revision != BOOK.revision
+    assert load_rules(LAW).revision != load_rules(LAW.replace("s. 1", "s. 11")).revision
+
+
+@pytest.mark.parametrize("name", ["eu-strict", "us", "global-strict"])
+def test_a_preset_never_loosens(name: str) -> None:
+    """For every place and purpose a preset asks as much as the law or more, and says that it does."""
+    order = list(Default)
+    book = load_rules(preset=name)
+    for place in (*sorted({rule.place for rule in BOOK.rules}), UNKNOWN):
+        for purpose in Purpose:
+            for visitor in (False, True):
+                law, asked = (each.rule(place, purpose, NOW, visitor=visitor) for each in (BOOK, book))
+                assert order.index(asked.default) >= order.index(law.default)
+                assert set(asked.signals) >= set(law.signals)
+                if asked.default is not law.default:
+                    assert (asked.kind, asked.place) == ("ethics", law.place)
+                    assert name in asked.source
+
+
+def test_what_the_presets_mean() -> None:
+    """eu-strict asks everybody first; us keeps American law at home; global-strict never makes personal prices."""
+    rules = {name: load_rules(preset=name) for name in ("eu-strict", "us", "global-strict")}
+    assert rules["eu-strict"].rule("US-TX", Purpose.RECOMMEND, NOW).default is Default.OPT_IN
+    assert rules["eu-strict"].rule("US-TX", Purpose.RECOMMEND, NOW).signals == ("gpc",)
+    assert rules["us"].rule("US-TX", Purpose.RECOMMEND, NOW).default is Default.NOTICE
+    assert rules["us"].rule("BR", Purpose.RECOMMEND, NOW).default is Default.OPT_IN
+    assert rules["global-strict"].rule("DE", Purpose.PRICE, NOW).default is Default.BAN
+    with pytest.raises(ConfigurationError, match="none of eu-strict"):
+        load_rules(preset="lax")

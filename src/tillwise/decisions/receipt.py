@@ -17,7 +17,7 @@ from tillwise.vocabulary.position import Point
 
 
 class PermitPart(msgspec.Struct, frozen=True):
-    """What was allowed, on which basis, and what was withheld for which cause."""
+    """What was allowed, on which basis, by which revision of the rules, and what was withheld for which cause."""
 
     place: str
     purpose: str
@@ -26,6 +26,7 @@ class PermitPart(msgspec.Struct, frozen=True):
     consent_seq: int = 0
     withheld: tuple[Withheld, ...] = ()
     signals: tuple[str, ...] = ()
+    rules: str = ""
 
 
 class FeaturesPart(msgspec.Struct, frozen=True):

@@ -204,7 +204,7 @@ def _past(receipt: Receipt) -> PastPermit:
     part = receipt.permit
     return PastPermit(
         Purpose(part.purpose), part.place, part.basis, receipt.point, part.granted, part.consent_seq, part.withheld,
-        part.signals,
+        part.signals, part.rules,
     )  # fmt: skip
 
 

@@ -260,7 +260,7 @@ def _permit_part(question: Question, permit: Permit | None) -> PermitPart:
         return PermitPart(question.country or UNKNOWN, question.use_case.purpose.value, None, granted=False)
     return PermitPart(
         permit.place, permit.purpose.value, permit.basis, permit.granted, permit.consent_seq, permit.withheld,
-        permit.signals,
+        permit.signals, permit.rules,
     )  # fmt: skip
 
 

@@ -8,62 +8,23 @@ switch off; with nobody known there is nothing personal to refuse.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
 
+from tillwise.events.log import read_head
 from tillwise.privacy import ledger
-from tillwise.privacy.ledger import BENCHMARK, Standing, State
+from tillwise.privacy.judgement import NOBODY, judge
+from tillwise.privacy.ledger import Standing, State
 from tillwise.privacy.permit import PastPermit, Permit, Withheld, seal
-from tillwise.privacy.purposes import UNKNOWN, Default, Rule, Rulebook, load_rules, strictest
+from tillwise.privacy.purposes import UNKNOWN, Rule, Rulebook, strictest
+from tillwise.privacy.rule_file import load_rules
 from tillwise.vocabulary.clock import wall_now
 from tillwise.vocabulary.identity import Pseudonym
 from tillwise.vocabulary.position import Point
 from tillwise.vocabulary.purpose import Purpose
 from tillwise.vocabulary.store import Row, Snapshot
 
-GPC = "gpc"
-"""The Global Privacy Control signal, `Sec-GPC: 1`. It opts out of targeting, not of a shop's own recommendations."""
 PROFILE = "personal"
 """The feature group a refusal withholds: everything that leads to the person."""
-_TARGETING = frozenset({Purpose.MARKETING, Purpose.PRICE})
 _ALIASES = {"UK": "GB", "EL": "GR"}
-_REFUSALS = {State.REFUSED: "consent_refused", State.WITHDRAWN: "consent_withdrawn"}
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the gate finds: granted on a basis, or withheld for a cause."""
-
-    granted: bool
-    basis: str | None = None
-    cause: str = ""
-
-
-NOBODY: Final = Verdict(granted=True)
-"""With nobody known there is nothing personal to read, and nobody to ask."""
-
-
-def judge(rule: Rule, own: Standing | None, other: Standing | None, signals: frozenset[str]) -> Verdict:
-    """Weigh what was said against what the place asks; `other` is the person's second identity in the session."""
-    if rule.default is Default.BAN:
-        return Verdict(granted=False, cause="banned_in_place")
-    if rule.purpose is Purpose.FRAUD_PREVENTION:
-        return Verdict(granted=rule.default is not Default.OPT_IN, basis=rule.basis, cause="no_basis_in_place")
-    for standing in (own, other):
-        if standing is not None and standing.state in _REFUSALS:
-            return Verdict(granted=False, cause=_REFUSALS[standing.state])
-    if own is not None and (own.state is State.GIVEN or own.basis in ("consent", BENCHMARK)):
-        return Verdict(granted=True, basis=own.basis)
-    return _unasked(rule, own, signals)
-
-
-def _unasked(rule: Rule, own: Standing | None, signals: frozenset[str]) -> Verdict:
-    """Judge somebody who agreed to nothing and refused nothing."""
-    if rule.default is Default.OPT_IN:
-        return Verdict(granted=False, cause="consent_missing")
-    if rule.default is Default.OPT_OUT and GPC in signals and rule.purpose in _TARGETING:
-        return Verdict(granted=False, cause=GPC)
-    return Verdict(granted=True, basis=rule.basis if own is None else own.basis)
 
 
 class Gate:
@@ -72,9 +33,18 @@ class Gate:
     def __init__(
         self, *, default_place: str = "", rules: Rulebook | None = None, wall: Callable[[], int] = wall_now
     ) -> None:
-        self._default_place = _place(default_place)
+        self._default_place = place_of(default_place)
         self._rules = load_rules() if rules is None else rules
         self._wall = wall
+
+    @property
+    def rules(self) -> Rulebook:
+        """Return the rules in force."""
+        return self._rules
+
+    def adopt(self, rules: Rulebook) -> None:
+        """Judge by other rules from the next permit on."""
+        self._rules = rules
 
     def permit(
         self,
@@ -96,10 +66,12 @@ class Gate:
         said = [
             ledger.spoken(snapshot, person, purpose, up_to) for person in (subject, anonymous) if person is not None
         ]
-        rule = self._rule(purpose, country, said[0].place if said else "")
+        rules = self._rules
+        visitor = subject is None and anonymous is not None
+        rule = self._rule(rules, purpose, (country, said[0].place if said else ""), visitor=visitor)
         if said or purpose is Purpose.FRAUD_PREVENTION:
             own = said[0].standing if said else None
-            verdict = judge(rule, own, said[1].standing if len(said) > 1 else None, signals)
+            verdict = judge(rule, own, said[1].standing if len(said) > 1 else None, signals, point.at)
         else:
             verdict = NOBODY
         return Permit(
@@ -114,6 +86,7 @@ class Gate:
             consent_seq=max([each.seq for each in said], default=0),
             withheld=() if verdict.granted else (Withheld(PROFILE, verdict.cause),),
             signals=tuple(sorted(signals)) if signals else (),
+            rules=rules.revision,
         )
 
     def again(self, past: PastPermit) -> Permit:
@@ -124,6 +97,7 @@ class Gate:
         return Permit(
             seal=seal(), purpose=past.purpose, place=past.place, basis=past.basis, point=past.point,
             granted=past.granted, consent_seq=past.consent_seq, withheld=past.withheld, signals=past.signals,
+            rules=past.rules,
         )  # fmt: skip
 
     def training_permit(self, purpose: Purpose, point: Point) -> Permit:
@@ -133,7 +107,7 @@ class Gate:
         """
         return Permit(
             seal=seal(), purpose=purpose, place=self._default_place or UNKNOWN, basis="train", point=point,
-            granted=True, training=True,
+            granted=True, training=True, rules=self._rules.revision,
         )  # fmt: skip
 
     def trainable(self, snapshot: Snapshot, purpose: Purpose) -> set[Pseudonym]:
@@ -142,34 +116,43 @@ class Gate:
         said = {
             (row[0], row[1]): row
             for row in snapshot.all(
-                "SELECT subject, purpose, seq, state, basis, place FROM consents WHERE purpose IN (?, ?) ORDER BY seq",
+                "SELECT subject, purpose, seq, state, basis, place, at FROM consents WHERE purpose IN (?, ?)"
+                " ORDER BY seq",
                 wanted,
             )
         }
+        at = read_head(snapshot).at
         return {
             Pseudonym(person)
-            for person, country, declared in snapshot.all(
-                "SELECT s.pseudonym, t.country, (SELECT c.place FROM consents c WHERE c.subject = s.pseudonym"
-                " ORDER BY c.seq DESC LIMIT 1) FROM subjects s LEFT JOIN traits t ON t.subject = s.pseudonym"
+            for person, anonymous, country, declared in snapshot.all(
+                "SELECT s.pseudonym, s.anonymous, t.country, (SELECT c.place FROM consents c"
+                " WHERE c.subject = s.pseudonym ORDER BY c.seq DESC LIMIT 1)"
+                " FROM subjects s LEFT JOIN traits t ON t.subject = s.pseudonym"
             )
-            if all(self._may(Purpose(name), (country, declared), said.get((person, name))) for name in wanted)
+            if all(
+                self._may(Purpose(name), (country, declared), said.get((person, name)), at, visitor=bool(anonymous))
+                for name in wanted
+            )
         }
 
-    def _may(self, purpose: Purpose, places: tuple[str | None, str | None], row: Row | None) -> bool:
-        own = None if row is None else Standing(row[2], State(row[3]), row[4], row[5])
-        return judge(self._rule(purpose, *places), own, None, frozenset()).granted
+    def _may(
+        self, purpose: Purpose, places: tuple[str | None, str | None], row: Row | None, at: int, *, visitor: bool
+    ) -> bool:
+        own = None if row is None else Standing(row[2], State(row[3]), row[4], row[5], row[6])
+        return judge(self._rule(self._rules, purpose, places, visitor=visitor), own, None, frozenset(), at).granted
 
-    def _rule(self, purpose: Purpose, country: str | None, declared: str | None) -> Rule:
-        places = [_place(place) for place in (country, declared) if place] or [self._default_place or UNKNOWN]
+    def _rule(self, rules: Rulebook, purpose: Purpose, named: tuple[str | None, str | None], *, visitor: bool) -> Rule:
+        """Return the rule of the places named, the stricter of two; of the shop's own place when none is."""
+        places = [place_of(place) for place in named if place] or [self._default_place or UNKNOWN]
         wall = self._wall()
         if len(places) == 1 or places[0] == places[1]:
-            return self._rules.rule(places[0], purpose, wall)
-        found = strictest(self._rules.rule(place, purpose, wall) for place in places)
+            return rules.rule(places[0], purpose, wall, visitor=visitor)
+        found = strictest(rules.rule(place, purpose, wall, visitor=visitor) for place in places)
         assert found is not None  # noqa: S101 two places, two rules
         return found
 
 
-def _place(text: str) -> str:
+def place_of(text: str) -> str:
     """Return a place in capitals, under its ISO 3166-1 code where people write another."""
     place = text.upper()
     return _ALIASES.get(place[:2], place[:2]) + place[2:]

@@ -13,11 +13,13 @@ from typing import Final, NamedTuple
 
 from tillwise.errors import InvalidInput
 from tillwise.events.log import allocate
+from tillwise.privacy import served
 from tillwise.vocabulary.identity import Pseudonym
 from tillwise.vocabulary.purpose import Purpose
 from tillwise.vocabulary.store import Snapshot, Transaction
 
 TABLES: Final = (
+    *served.TABLES,
     "CREATE TABLE IF NOT EXISTS consents (subject INTEGER NOT NULL, purpose TEXT NOT NULL, seq INTEGER NOT NULL,"
     " at INTEGER NOT NULL, state TEXT NOT NULL, basis TEXT NOT NULL, place TEXT NOT NULL, notice TEXT NOT NULL,"
     " evidence TEXT NOT NULL, source TEXT NOT NULL, PRIMARY KEY (subject, purpose, seq)) STRICT, WITHOUT ROWID",
@@ -33,11 +35,16 @@ BASES: Final = frozenset({"consent", "contract", "legitimate_interest", "legal_o
 
 
 class State(StrEnum):
-    """What was said; `declared` is what an import says was said elsewhere, not witnessed here."""
+    """What was said; `declared` is what an import says was said elsewhere, not witnessed here.
+
+    `invalidated` is our own word: an earlier yes was found not to count. That a yes has run out is never stored, it
+    follows from its age.
+    """
 
     GIVEN = "given"
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
+    INVALIDATED = "invalidated"
     DECLARED = "declared"
 
 
@@ -62,6 +69,7 @@ class Standing(NamedTuple):
     state: State
     basis: str
     place: str
+    at: int = 0
 
 
 class Spoken(NamedTuple):
@@ -145,17 +153,17 @@ def declare(
 def state(snapshot: Snapshot, subject: Pseudonym, purpose: Purpose, up_to: int) -> Standing | None:
     """Return what counts for a person and purpose as of position `up_to`, None when they never said anything."""
     row = snapshot.one(
-        "SELECT seq, state, basis, place FROM consents WHERE subject = ? AND purpose = ? AND seq <= ?"
+        "SELECT seq, state, basis, place, at FROM consents WHERE subject = ? AND purpose = ? AND seq <= ?"
         " ORDER BY seq DESC LIMIT 1",
         (subject, purpose.value, up_to),
     )
-    return None if row is None else Standing(row[0], State(row[1]), row[2], row[3])
+    return None if row is None else Standing(row[0], State(row[1]), row[2], row[3], row[4])
 
 
 def spoken(snapshot: Snapshot, subject: Pseudonym, purpose: Purpose, up_to: int) -> Spoken:
     """Return a person's newest fact of any purpose, and what counts for one purpose, as of position `up_to`."""
     rows = snapshot.all(
-        f"SELECT seq, place, purpose, state, basis FROM consents WHERE subject = ? AND seq <= ?"
+        f"SELECT seq, place, purpose, state, basis, at FROM consents WHERE subject = ? AND seq <= ?"
         f" ORDER BY seq DESC LIMIT {_NEAR}",
         (subject, up_to),
     )
@@ -164,7 +172,7 @@ def spoken(snapshot: Snapshot, subject: Pseudonym, purpose: Purpose, up_to: int)
     name = purpose.value
     for row in rows:
         if row[2] == name:
-            return Spoken(rows[0][0], rows[0][1], Standing(row[0], State(row[3]), row[4], row[1]))
+            return Spoken(rows[0][0], rows[0][1], Standing(row[0], State(row[3]), row[4], row[1], row[5]))
     counts = None if len(rows) < _NEAR else state(snapshot, subject, purpose, up_to)
     return Spoken(rows[0][0], rows[0][1], counts)
 

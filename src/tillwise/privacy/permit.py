@@ -43,6 +43,8 @@ class Permit:
     training: bool = False
     signals: tuple[str, ...] = ()
     """Signals that came with the request and were weighed, such as `gpc`."""
+    rules: str = ""
+    """The revision of the rules it was judged by (Rulebook.revision)."""
 
     def __post_init__(self) -> None:
         if self.seal is not _GATE:
@@ -66,6 +68,7 @@ class PastPermit:
     consent_seq: int = 0
     withheld: tuple[Withheld, ...] = ()
     signals: tuple[str, ...] = ()
+    rules: str = ""
 
 
 def seal() -> object:

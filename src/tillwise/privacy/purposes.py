@@ -1,25 +1,27 @@
-"""What the law of a place asks before personal data serve a purpose: rows of data with source and date.
+"""What the law of a place asks before personal data serve a purpose: which of many rules applies.
 
-The rows lie in `purposes.toml` beside this file. Unknown place: the strictest default any place has for the purpose.
-A purpose on which a place is silent: opt_in. A country named without its region: the strictest of all its rows.
+Unknown place: the strictest default any place has for the purpose. A purpose on which a place is silent: opt_in. A
+country named without its region: the strictest of all its rows. Reading the rows is privacy/rule_file.py's business.
 """
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from importlib.resources import files
-from typing import Any
+from typing import Final
 
 from tillwise.errors import ConfigurationError
+from tillwise.vocabulary.canonical import digest_of
 from tillwise.vocabulary.purpose import Purpose
 
 _DAY_MS = 86_400_000
 UNKNOWN = "unknown"
 """The place of somebody whose place nobody knows."""
+STRICTEST: Final = "strictest"
+STALE_DAYS: Final = 180
+"""A rule nobody has read again for so long is named by `doctor`."""
 
 
 class Default(StrEnum):
@@ -36,7 +38,10 @@ _STRICTNESS = {default: rank for rank, default in enumerate(Default)}
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One row: what one place asks for one purpose, from when to when, and who says so."""
+    """One row: what one place asks for one purpose, from the first day to the day it holds no more, and who says so.
+
+    `visitor` rows are for the device history of somebody not signed in. `signals` opt out of the purpose here.
+    """
 
     place: str
     purpose: Purpose
@@ -49,28 +54,54 @@ class Rule:
     reviewed: date
     valid_from: date = date.min
     valid_to: date = date.max
+    visitor: bool = False
+    signals: tuple[str, ...] = ()
+    consent_days: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """Ask for at least this much, wherever somebody is: a preset never loosens a rule.
+
+    `floor` is a place, or STRICTEST; countries in `exempt` keep exactly their own rules.
+    """
+
+    name: str
+    meaning: str
+    floor: str
+    exempt: tuple[str, ...]
+    signals: tuple[Purpose, ...]
 
 
 def strictest(rules: Iterable[Rule]) -> Rule | None:
     """Return the rule that asks most, the first among equals; None when there is no rule."""
-    return max(rules, key=lambda rule: _STRICTNESS[rule.default], default=None)
+    return max(rules, key=lambda rule: (_STRICTNESS[rule.default], rule.signals, rule.consent_days > 0), default=None)
 
 
 class Rulebook:
-    """Every rule, and which of them applies."""
+    """Every rule, and which of them applies. Two rows that hold on one day for one question are refused."""
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    def __init__(self, rules: Iterable[Rule], preset: Preset | None = None) -> None:
         self._rules = tuple(rules)
+        _check_overlaps(self._rules)
+        self.preset = preset
+        self.revision = digest_of([self._rules, preset])
+        """The content name of all rows and the preset; it stands in every receipt."""
         self._countries = {rule.place[:2] for rule in self._rules}
         self._day = -1
-        self._found: dict[tuple[str, Purpose], Rule] = {}
+        self._found: dict[tuple[str, Purpose, bool], Rule] = {}
 
     @property
     def rules(self) -> tuple[Rule, ...]:
         """Return every row."""
         return self._rules
 
-    def rule(self, place: str, purpose: Purpose, wall: int) -> Rule:
+    def unreviewed(self, wall: int, days: int = STALE_DAYS) -> tuple[Rule, ...]:
+        """Return the rules nobody has read again for `days` days, for `doctor`."""
+        limit = _date(wall) - timedelta(days=days)
+        return tuple(rule for rule in self._rules if rule.reviewed < limit and _date(wall) < rule.valid_to)
+
+    def rule(self, place: str, purpose: Purpose, wall: int, *, visitor: bool = False) -> Rule:
         """Return the rule of a place on the day of `wall` (Unix milliseconds).
 
         `place` is an ISO 3166-1 country such as `DE`, or with a region, ISO 3166-2, such as `US-CA`.
@@ -79,14 +110,14 @@ class Rulebook:
         if day != self._day:
             self._day, self._found = day, {}
         # A place nobody has a row for shares one entry, so that callers cannot grow the memory of this table.
-        key = (place if place[:2] in self._countries and len(place) <= 6 else UNKNOWN, purpose)
+        key = (place if place[:2] in self._countries and len(place) <= 6 else UNKNOWN, purpose, visitor)
         found = self._found.get(key)
         if found is None:
-            found = self._found[key] = self._search(key[0], purpose, datetime.fromtimestamp(wall / 1000, UTC).date())
+            found = self._found[key] = self._preset(key, self._search(*key, _date(wall)), _date(wall))
         return found
 
-    def _search(self, place: str, purpose: Purpose, day: date) -> Rule:
-        rows = [r for r in self._rules if r.purpose is purpose and r.valid_from <= day < r.valid_to]
+    def _search(self, place: str, purpose: Purpose, visitor: bool, day: date) -> Rule:  # noqa: FBT001 part of a key
+        rows = self._rows(purpose, visitor, day)
         if place == UNKNOWN:
             here = rows
         elif "-" in place:
@@ -97,28 +128,43 @@ class Rulebook:
         if worst is None:
             source = "no row for this purpose: ask first"
             return Rule(place, purpose, Default.OPT_IN, "consent", source, "", "law", "uncertain", date.min)
-        if place == UNKNOWN:
-            return Rule(place, purpose, worst.default, worst.basis, worst.source, worst.law, worst.kind,
-                        worst.confidence, worst.reviewed)  # fmt: skip
-        return worst
+        return replace(worst, place=UNKNOWN) if place == UNKNOWN else worst
+
+    def _rows(self, purpose: Purpose, visitor: bool, day: date) -> list[Rule]:  # noqa: FBT001 part of a key
+        """Return the rows in force; where a place has none for visitors, its plain row counts for them too."""
+        rows = [r for r in self._rules if r.purpose is purpose and r.valid_from <= day < r.valid_to]
+        if not visitor:
+            return [r for r in rows if not r.visitor]
+        own = {r.place for r in rows if r.visitor}
+        return [r for r in rows if r.visitor or r.place not in own]
+
+    def _preset(self, key: tuple[str, Purpose, bool], own: Rule, day: date) -> Rule:
+        """Raise a rule to what the preset asks at least."""
+        preset, (place, purpose, visitor) = self.preset, key
+        if preset is None or place[:2] in preset.exempt:
+            return own
+        found = own
+        floor = self._search(UNKNOWN if preset.floor == STRICTEST else preset.floor, purpose, visitor, day)
+        if _STRICTNESS[floor.default] > _STRICTNESS[own.default]:
+            source = f"preset {preset.name}: {floor.source}"
+            found = replace(floor, place=own.place, source=source, kind="ethics")
+        if purpose in preset.signals:
+            found = replace(found, signals=tuple(sorted({*found.signals, "gpc"})))
+        return found
 
 
-def load_rules(text: str | None = None) -> Rulebook:
-    """Read the rules shipped with tillwise, or those in `text`; raise ConfigurationError naming a broken row."""
-    source = files("tillwise.privacy").joinpath("purposes.toml").read_text("utf-8") if text is None else text
-    rules: list[Rule] = []
-    for law in tomllib.loads(source)["law"]:
-        for place in law["places"]:
-            rules.extend(_rule(law, place, name, row) for name, row in law["purposes"].items())
-    return Rulebook(rules)
+def _check_overlaps(rules: Iterable[Rule]) -> None:
+    last: dict[tuple[str, Purpose, bool], Rule] = {}
+    for rule in sorted(rules, key=lambda each: each.valid_from):
+        key = (rule.place, rule.purpose, rule.visitor)
+        before = last.get(key)
+        if before is not None and rule.valid_from < before.valid_to:
+            raise ConfigurationError(
+                f"purposes.toml, place {rule.place}, purpose {rule.purpose}: '{before.law}' and '{rule.law}' both hold"
+                f" on {rule.valid_from}; end one with valid_to before the other begins"
+            )
+        last[key] = rule
 
 
-def _rule(law: dict[str, Any], place: str, purpose: str, row: dict[str, Any]) -> Rule:
-    try:
-        return Rule(
-            place, Purpose(purpose), Default(row["default"]), row["basis"], row["source"], law["name"], law["kind"],
-            row["confidence"], law["reviewed"], law.get("valid_from", date.min), law.get("valid_to", date.max),
-        )  # fmt: skip
-    except (KeyError, ValueError) as error:
-        name = law.get("name", "?")
-        raise ConfigurationError(f"purposes.toml, law '{name}', place {place}, purpose {purpose}: {error}") from None
+def _date(wall: int) -> date:
+    return datetime.fromtimestamp(wall / 1000, UTC).date()

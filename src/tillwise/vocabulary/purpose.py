@@ -17,6 +17,8 @@ class Purpose(StrEnum):
     MODERATION = "moderation"
     OPERATIONS = "operations"
     TRAIN = "train"
+    SHARE = "share"
+    """Handing data to others for their own use, or for targeted advertising elsewhere."""
 
     @property
     def bit(self) -> int:
@@ -26,7 +28,8 @@ class Purpose(StrEnum):
 
 _ORDER = {purpose: index for index, purpose in enumerate(Purpose)}
 
-PERSONAL_PURPOSES = tuple(p for p in Purpose if p is not Purpose.OPERATIONS)
+PERSONAL_PURPOSES = tuple(p for p in Purpose if p not in (Purpose.OPERATIONS, Purpose.SHARE))
+"""Purposes of the shop itself: what its events may be read for unless they say otherwise; sharing never is."""
 
 
 def mask(purposes: tuple[Purpose, ...] | frozenset[Purpose]) -> int:
