@@ -8,6 +8,12 @@ import pytest
 from knocking import Client
 from toy_shop import ToyShop
 
+from tillwise.api.create import create_api
+from tillwise.decisions.decision import Request
+from tillwise.decisions.pending import Pending
+from tillwise.decisions.road import Road
+from tillwise.decisions.use_case import UseCase
+
 FRAUD: dict[str, Any] = {
     "request_id": "c-9f2", "subject": "u-17", "place": {"country": "DE", "postcode": "10115"},
     "order": {"id": "o-551", "amount": 5990, "currency": "EUR", "items": [{"item_id": "sku-1", "quantity": 2}]},
@@ -138,12 +144,29 @@ def test_a_deadline_of_one_millisecond_still_gets_an_answer(client: Client) -> N
         assert answer.json()["recorded"] or answer.json()["degraded"] in ("deadline", "store_unavailable")
 
 
-def test_a_privacy_signal_reaches_the_gate(client: Client) -> None:
-    body = {"subject": "u-1", "place": {"country": "US", "region": "CA"}}
-    answer = client.post("/predict/churn", role="decide", json=body, headers={"sec-gpc": "1"}).json()
+class ListeningRoad:
+    """Passes questions on to the real road, and remembers them."""
 
-    assert answer["degraded"] == "no_consent"
-    assert answer["permit"]["withheld"] == [{"feature_group": "personal", "cause": "gpc"}]
+    def __init__(self, road: Road) -> None:
+        self._road = road
+        self.heard: list[Request] = []
+
+    def begin(self, use_case: UseCase, request: Request, key_id: str) -> Pending:
+        self.heard.append(request)
+        return self._road.begin(use_case, request, key_id)
+
+
+def test_a_privacy_signal_reaches_the_gate(shop: ToyShop) -> None:
+    """`Sec-GPC: 1`, exactly 1, comes with the request; what it means where is for the rules to say."""
+    road = shop.road = ListeningRoad(shop.road)
+    signalling = Client(create_api(shop), shop.keys)
+    body = {"subject": "u-1", "place": {"country": "US", "region": "CA"}}
+    for value in ("1", "0", "true"):
+        assert signalling.post("/predict/churn", role="decide", json=body, headers={"sec-gpc": value}).is_success
+    shop.road = road._road
+    signalling.close()
+
+    assert [request.signals for request in road.heard] == [{"gpc"}, frozenset(), frozenset()]
 
 
 def test_outcomes_are_told_by_decision_or_by_order(client: Client, shop: ToyShop) -> None:
