@@ -27,7 +27,7 @@ simulated = true
 [basis]
 place = "DE"
 fraud_prevention = {{ basis = "legitimate_interest", notice = "simulated", evidence = "invented people" }}
-train = {{ basis = "legitimate_interest", notice = "simulated", evidence = "invented people" }}
+train = {{ basis = "consent", notice = "simulated", evidence = "invented people" }}
 
 [[source]]
 file = "signups.jsonl"
