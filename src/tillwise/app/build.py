@@ -18,10 +18,11 @@ from tillwise.decisions.replay import Replayer
 from tillwise.decisions.road import Road
 from tillwise.decisions.use_case import UseCase
 from tillwise.engines.duckdb import Segments
-from tillwise.errors import ConfigurationError, TillwiseError
+from tillwise.errors import ConfigurationError, InvalidDeclaration, TillwiseError
 from tillwise.events import tables
 from tillwise.events.log import EventLog
 from tillwise.features import tiles
+from tillwise.features.check import check_features
 from tillwise.features.feature import FeatureSet
 from tillwise.features.snapshots import SnapshotShelf
 from tillwise.features.tiles import TileWriter
@@ -136,6 +137,8 @@ def _use_cases(
 ) -> tuple[dict[str, UseCase], dict[str, Learner]]:
     """Return use cases and learners by name: tillwise's own, then the shop's."""
     policy, extra = settings.policy, own.extra_features
+    if "recommendations" in extra:
+        raise ConfigurationError("shop.py: recommendations ranks items from histories and takes no extra features")
     pairs: list[tuple[UseCase, Learner]] = [
         (recommendations.recommendations(shelf, _recommendation_policy(settings)), recommendations.LEARNER),
         (
@@ -143,15 +146,27 @@ def _use_cases(
             fraud.learner(extra.get("fraud", ())),
         ),
         (churn.churn(policy.get("churn"), extra.get("churn", ())), churn.learner(extra.get("churn", ()))),
-        *own.use_cases,
     ]
-    if "recommendations" in extra:
-        raise ConfigurationError("shop.py: recommendations ranks items from histories and takes no extra features")
-    names = [use_case.name for use_case, _ in pairs]
-    for name in (*policy, *own.extra_features):
-        if name not in names:
-            raise ConfigurationError(f"'{name}' is no use case: this shop has {', '.join(names)}")
-    return {use_case.name: use_case for use_case, _ in pairs}, {pair[0].name: pair[1] for pair in pairs}
+    ours = [use_case.name for use_case, _ in pairs]
+    for where, names in (("tillwise.toml [policy]", policy), ("shop.py EXTRA_FEATURES", extra)):
+        for name in names:
+            if name not in ours:
+                raise ConfigurationError(f"{where}: '{name}' is none of {', '.join(ours)}")
+    pairs += own.use_cases
+    _check([use_case for use_case, _ in pairs])
+    return {use_case.name: use_case for use_case, _ in pairs}, {use_case.name: learner for use_case, learner in pairs}
+
+
+def _check(use_cases: Sequence[UseCase]) -> None:
+    """Raise ConfigurationError for a name taken twice, or features that cannot be computed or read."""
+    names = [use_case.name for use_case in use_cases]
+    for use_case in use_cases:
+        if names.count(use_case.name) > 1:
+            raise ConfigurationError(f"shop.py USE_CASES: there is another use case '{use_case.name}'; rename yours")
+        try:
+            check_features(use_case.features, use_case.purpose)
+        except InvalidDeclaration as error:
+            raise ConfigurationError(f"shop.py: {error}") from error
 
 
 def _recommendation_policy(settings: Settings) -> RecommendationPolicy:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,7 @@ from tillwise.decisions.use_case import UseCase
 from tillwise.errors import ConfigurationError, TillwiseError
 from tillwise.features.feature import Aggregate
 from tillwise.jobs.learning import Learner
+from tillwise.vocabulary.codes import code_of
 
 SHOP_FILE: Final = "shop.py"
 
@@ -29,22 +31,26 @@ def read_shop_file(folder: Path) -> ShopFile:
     path = folder / SHOP_FILE
     if not path.exists():
         return ShopFile()
-    spec = importlib.util.spec_from_file_location("tillwise_shop", path)
+    # Dataclasses look their module up by name; the name tells two shops in one process apart.
+    name = f"tillwise_shop_{code_of(str(path.resolve())) % 2**64:x}"
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ConfigurationError(f"{path} cannot be read as a Python file")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
     except TillwiseError as error:
         raise ConfigurationError(f"{path}: {error}") from error
     except Exception as error:
         raise ConfigurationError(f"{path} fails with {type(error).__name__}: {error}") from error
-    extra = getattr(module, "EXTRA_FEATURES", {})
-    own = getattr(module, "USE_CASES", ())
-    for name, features in extra.items():
-        if not all(isinstance(feature, Aggregate) for feature in features):
-            raise ConfigurationError(f"{path}: EXTRA_FEATURES['{name}'] must hold Aggregate declarations only")
+    extra, own = getattr(module, "EXTRA_FEATURES", {}), getattr(module, "USE_CASES", ())
+    if not isinstance(extra, Mapping) or not isinstance(own, Sequence):
+        raise ConfigurationError(f"{path}: EXTRA_FEATURES is a dict of use case and features, USE_CASES a tuple")
+    for use_case, features in extra.items():
+        if not isinstance(features, Sequence) or not all(isinstance(feature, Aggregate) for feature in features):
+            raise ConfigurationError(f"{path}: EXTRA_FEATURES['{use_case}'] must be a tuple of Aggregate declarations")
     for pair in own:
         if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], UseCase)):
             raise ConfigurationError(f"{path}: USE_CASES must hold pairs (UseCase, learner)")
-    return ShopFile({name: tuple(features) for name, features in extra.items()}, tuple(own))
+    return ShopFile({use_case: tuple(features) for use_case, features in extra.items()}, tuple(own))

@@ -50,14 +50,14 @@ def check_features(features: FeatureSet, purpose: Purpose | None = None) -> None
     for aggregate in features.aggregates:
         _check_aggregate(aggregate)
     allowed = shared_purposes(features)
-    if features.aggregates and not allowed:
-        raise InvalidDeclaration(f"feature set '{features.name}': its features share no purpose, so nobody may read it")
     if features.aggregates and purpose is not None and purpose not in allowed:
         bad = [aggregate.name for aggregate in features.aggregates if purpose not in aggregate.purposes]
         raise InvalidDeclaration(
             f"feature set '{features.name}' is for {purpose}, but {', '.join(bad)} may not be read for it:"
             f" add Purpose.{purpose.name} to its purposes or take it out"
         )
+    if features.aggregates and not allowed:
+        raise InvalidDeclaration(f"feature set '{features.name}': its features share no purpose, so nobody may read it")
 
 
 def _check_names(features: FeatureSet) -> None:
