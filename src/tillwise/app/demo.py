@@ -20,7 +20,7 @@ from tillwise.errors import ConfigurationError
 from tillwise.events.log import read_head
 from tillwise.jobs.progress import Progress
 from tillwise.settings import SETTINGS_FILE, ShopFolder
-from tillwise.simulator.files import write_payments
+from tillwise.simulator.files import MAPPING_NAME, write_payments
 from tillwise.stores.sqlite import SqliteStore
 from tillwise.use_cases.churn.audience import customers
 from tillwise.vocabulary.clock import wall_now
@@ -52,16 +52,27 @@ def data_folder() -> Path:
 
 
 def load(app: App, progress: Progress) -> Iterator[ImportResult]:
-    """Import the published data set, then the simulated payments up to the same moment."""
+    """Import what is not in yet: the published data set, then simulated payments up to the same moment."""
     mapping = files("tillwise.connectors") / "mappings" / "completejourney.toml"
     with as_file(mapping) as path:
-        yield import_mapping(
-            app.store, app.secrets, app.clock, path, data_dir=data_folder(), progress=progress, on_append=(app.tiles,)
-        )
+        if not _is_in(app, path.name):
+            yield import_mapping(
+                app.store, app.secrets, app.clock, path, data_dir=data_folder(), progress=progress,
+                on_append=(app.tiles,),
+            )  # fmt: skip
+    folder = app.folder.path / SIMULATED
+    payments = folder / MAPPING_NAME
+    if not _is_in(app, payments.name):
+        if not payments.exists():
+            with app.store.snapshot() as snapshot:
+                end = read_head(snapshot).at
+            write_payments(folder, seed=SEED, end=end)
+        yield import_mapping(app.store, app.secrets, app.clock, payments, progress=progress, on_append=(app.tiles,))
+
+
+def _is_in(app: App, mapping: str) -> bool:
     with app.store.snapshot() as snapshot:
-        end = read_head(snapshot).at
-    payments = write_payments(app.folder.path / SIMULATED, seed=SEED, end=end)
-    yield import_mapping(app.store, app.secrets, app.clock, payments, progress=progress, on_append=(app.tiles,))
+        return snapshot.one("SELECT 1 FROM epochs WHERE mapping = ? AND visible = 1", (mapping,)) is not None
 
 
 def start_clock(folder: Path) -> None:
