@@ -60,7 +60,8 @@ def train_command(names: tuple[str, ...], seed: int, shop: Path, *, as_json: boo
         app.close()
     show.document(documents)
     if len(failed) == len(documents):
-        raise NotReleased("nothing could be released: " + "; ".join(failed.values()))
+        why = "; ".join(f"{name}: {cause.removeprefix(f'{name}: ')}" for name, cause in failed.items())
+        raise NotReleased(f"nothing could be released: {why}")
 
 
 def train_one(app: App, name: str, show: Show, *, seed: int = 7) -> TrainResult:
