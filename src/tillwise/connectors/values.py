@@ -156,6 +156,8 @@ def _number(feed: Feed, kind: str, r: str, v: str, *, negative: bool) -> tuple[s
         )
     if feed.name == UNIT_PRICE:
         problems.append(Problem(f"abs({v}) > {_PRICE_LIMIT}", feed, "is larger than any price a shop can mean"))
+        if feed.unit == "minor":
+            problems.append(_fraction(feed, exact))
         return raw, f"{sign}{exact}", problems
     scaled = exact if feed.unit != "major" else f"{exact} * {10 ** exponent(feed.currency or '')}"
     problems.append(_fraction(feed, scaled))
