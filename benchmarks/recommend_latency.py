@@ -172,7 +172,8 @@ def measure(folder: Path, asked: argparse.Namespace) -> None:
     print(f"fsync of this disk: p50 {p50:.3f} ms, p99 {p99:.3f} ms; {os.cpu_count()} CPUs, {asked.workers} workers")
     port = free_port()
     command = [sys.executable, __file__, "--serve", str(folder), "--port", str(port), "--workers", str(asked.workers)]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "OPENBLAS_NUM_THREADS": "1"}
+    here = os.pathsep.join(filter(None, (str(Path(__file__).parent), os.environ.get("PYTHONPATH"))))
+    environment = {**os.environ, "PYTHONPATH": here, "OPENBLAS_NUM_THREADS": "1"}
     process = subprocess.Popen(command, env=environment, start_new_session=True)
     try:
         wait_ready(port, process)

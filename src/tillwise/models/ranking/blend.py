@@ -6,7 +6,7 @@ The score is the exact sum of its parts, and each part that reads a history can 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -60,11 +60,13 @@ class Blended:
         self._places = model.places(items)
         self._scaled = scaled
         ours: Scores = np.zeros(len(model.components.codes) + 1, dtype=np.float32)
-        self.total: Scores = np.zeros(len(items), dtype=np.float32)
+        self.total: Scores = model.popularity(items).copy()
         for part in scaled:
             if part.spec.kind in LEARNT:
                 ours[:-1] += part.scores
-            else:
+            elif part.spec.kind is Kind.OWN:
+                self.total[part.touched] += part.scores[part.touched]
+            elif part.spec.kind is not Kind.POPULAR:
                 self.total += part.scores
         self.total += ours[self._places]
 
@@ -123,7 +125,7 @@ class BlendModel:
         self.components = components
         self.parts = tuple(part for part in parts if part.weight)
         self._index = {code: place for place, code in enumerate(components.codes.tolist())}
-        self._aligned: tuple[str, NDArray[np.int64]] = ("", np.empty(0, dtype=np.int64))
+        self._laid: _Laid | None = None
 
     @classmethod
     def load(cls, artifact: Artifact) -> BlendModel:
@@ -138,45 +140,68 @@ class BlendModel:
 
     def places(self, items: ItemSnapshot) -> NDArray[np.int64]:
         """Return, for each item of the snapshot, its place among the model's items; one past the end when unknown."""
-        name, places = self._aligned
-        if name != items.name:
-            codes = self.components.codes
-            found = np.searchsorted(codes, items.codes)
-            known = (
-                codes[np.minimum(found, len(codes) - 1)] == items.codes if len(codes) else np.zeros(len(items), bool)
-            )
-            places = np.where(known, found, len(codes)).astype(np.int64)
-            self._aligned = (items.name, places)
-        return places
+        return self._lay(items).places
+
+    def popularity(self, items: ItemSnapshot) -> Scores:
+        """Return the sum of the popularity parts: the same for everybody."""
+        return self._lay(items).popularity
 
     def score(self, actions: Sequence[Action], items: ItemSnapshot) -> Blended:
         """Score every item of the snapshot for somebody who did `actions` (none = nobody known)."""
-        places = self.places(items)
+        laid = self._lay(items)
         ours = _indexed(actions, self._index)
         theirs = _indexed(actions, items.places)
-        again = np.append(self.components.again, np.float32(self.components.again.mean() if len(places) else 0))
         scaled = []
         for part in self.parts:
-            history = ours if part.kind in LEARNT else theirs
-            touched, profile = _profile(history, part.decay)
-            raw = self._raw(part, touched, profile, items, places, again)
-            scores = raw * np.float32(part.weight / scale(raw, part.kind))
-            scaled.append(_Scaled(part, scores, touched, profile))
+            if part.kind is Kind.POPULAR:
+                scaled.append(laid.popular[part.name])
+                continue
+            touched, profile = _profile(ours if part.kind in LEARNT else theirs, part.decay)
+            if part.kind is Kind.CONTENT:
+                raw = content((touched, profile), items)
+            elif part.kind is Kind.OWN:
+                raw = np.zeros(len(items), dtype=np.float32)
+                raw[touched] = profile * laid.again[touched]
+            else:
+                raw = self.components.one(part, touched, profile)
+            scaled.append(_Scaled(part, raw * np.float32(part.weight / scale(raw, part.kind)), touched, profile))
         return Blended(self, items, scaled)
 
-    def _raw(
-        self, part: PartSpec, touched: NDArray[np.int64], profile: Scores, items: ItemSnapshot,
-        places: NDArray[np.int64], again: Scores,
-    ) -> Scores:  # fmt: skip
-        if part.kind is Kind.POPULAR:
-            return items.popular(part.window)
-        if part.kind is Kind.CONTENT:
-            return content((touched, profile), items)
-        if part.kind is Kind.OWN:
-            raw = np.zeros(len(items), dtype=np.float32)
-            raw[touched] = profile * again[places[touched]]
-            return raw
-        return self.components.one(part, touched, profile)
+    def _lay(self, items: ItemSnapshot) -> _Laid:
+        laid = self._laid
+        if laid is None or laid.name != items.name:
+            laid = self._laid = _Laid.of(self.components, self.parts, items)
+        return laid
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Laid:
+    """What the model says of a snapshot's items whoever asks; computed once per snapshot."""
+
+    name: str
+    places: NDArray[np.int64]
+    again: Scores
+    popular: Mapping[str, _Scaled]
+    popularity: Scores
+
+    @classmethod
+    def of(cls, components: Components, parts: Sequence[PartSpec], items: ItemSnapshot) -> _Laid:
+        codes = components.codes
+        found = np.searchsorted(codes, items.codes)
+        known = np.zeros(len(items), dtype=bool)
+        if len(codes):
+            known = codes[np.minimum(found, len(codes) - 1)] == items.codes
+        places = np.where(known, found, len(codes)).astype(np.int64)
+        rate = components.again.mean() if len(codes) else 0.0
+        popularity: Scores = np.zeros(len(items), dtype=np.float32)
+        popular, nobody = {}, np.empty(0, dtype=np.int64)
+        for part in parts:
+            if part.kind is Kind.POPULAR:
+                raw = items.popular(part.window)
+                scores = raw * np.float32(part.weight / scale(raw, part.kind))
+                popular[part.name] = _Scaled(part, scores, nobody, np.empty(0, dtype=np.float32))
+                popularity += scores
+        return cls(items.name, places, np.append(components.again, np.float32(rate))[places], popular, popularity)
 
 
 def _indexed(actions: Sequence[Action], index: dict[int, int]) -> Histories:

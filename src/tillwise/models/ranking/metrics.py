@@ -29,8 +29,10 @@ def top(scores: NDArray[np.float32], k: int) -> Lists:
     best = np.take_along_axis(places, order, axis=1).astype(np.int64)
     edge = values.min(axis=1, keepdims=True)
     for row in np.flatnonzero((scores >= edge).sum(axis=1) > k).tolist():
-        tied = np.flatnonzero(scores[row] >= edge[row])  # partitioning chose among equals at will: choose again
-        best[row] = tied[np.argsort(-scores[row, tied], kind="stable")[:k]]
+        # Partitioning chose among equals at will: choose again, without sorting all of them.
+        above = np.flatnonzero(scores[row] > edge[row])
+        equal = np.flatnonzero(scores[row] == edge[row])[: k - len(above)]
+        best[row] = np.concatenate([above[np.argsort(-scores[row, above], kind="stable")], equal])
     return best
 
 

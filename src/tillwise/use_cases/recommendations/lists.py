@@ -54,61 +54,59 @@ def _pins(pool: Pool, items: ItemSnapshot, policy: RecommendationPolicy) -> list
 def _varied(
     pool: Pool, items: ItemSnapshot, policy: RecommendationPolicy, k: int, pins: Sequence[int]
 ) -> tuple[list[int], list[str]]:
-    likeness = [
-        _Likeness(items.category_places[pool.index], policy.max_per_category),
-        _Likeness(items.brand_places[pool.index], policy.max_per_brand),
-    ]
-    open_places = np.ones(len(pool.index), dtype=bool)
-    spread = float(np.ptp(pool.score)) if len(pool.score) else 0.0
-    worth = (pool.score - pool.score.min()) / spread if spread else np.zeros(len(pool.score))
-    order: list[int] = []
-    capped: list[str] = []
+    likeness = (
+        _Likeness("cap_category", items.category_places[pool.index], policy.max_per_category),
+        _Likeness("cap_brand", items.brand_places[pool.index], policy.max_per_brand),
+    )
+    worth = _between_0_and_1(pool.score)
     for place in pins:
-        _take(place, open_places, likeness)
-    while len(order) + len(pins) < k and open_places.any():
-        value = worth - policy.diversity * 0.5 * sum(one.shares() for one in likeness)
-        allowed = open_places & ~likeness[0].full() & ~likeness[1].full()
-        if not allowed.any():
+        worth[place] = -np.inf
+        for one in likeness:
+            one.add(place)
+    order: list[int] = []
+    capped: set[str] = set()
+    while len(order) + len(pins) < min(k, len(worth)):
+        listed = max(len(order) + len(pins), 1)
+        value = worth - (0.5 * policy.diversity / listed) * (likeness[0].alike + likeness[1].alike)
+        for one in likeness:
+            if one.full is not None and one.full[int(np.argmax(value))]:
+                capped.add(one.rule)
+                value = np.where(one.full, -np.inf, value)
+        place = int(np.argmax(value))
+        if value[place] == -np.inf:
             break
-        best = int(np.argmax(np.where(open_places, value, -np.inf)))
-        place = int(np.argmax(np.where(allowed, value, -np.inf)))
-        if place != best:
-            capped.append("cap_category" if likeness[0].full()[best] else "cap_brand")
         order.append(place)
-        _take(place, open_places, likeness)
-    rest = np.flatnonzero(open_places)[: k - len(pins) - len(order)]
-    return [*order, *rest.tolist()], sorted(set(capped))
+        worth[place] = -np.inf
+        for one in likeness:
+            one.add(place)
+    rest = np.flatnonzero(worth > -np.inf)[: k - len(pins) - len(order)]
+    return [*order, *rest.tolist()], sorted(capped)
+
+
+def _between_0_and_1(score: NDArray[np.float64]) -> NDArray[np.float64]:
+    spread = float(np.ptp(score)) if len(score) else 0.0
+    return (score - score.min()) / spread if spread else np.zeros(len(score))
 
 
 class _Likeness:
-    """How many listed items carry the same category (or brand); 0 = carries none, is like nothing."""
+    """How many listed items share each one's category (or brand); group 0 = has none, is like nothing.
 
-    def __init__(self, groups: Ints, cap: int) -> None:
+    `full` marks the items whose group has reached its cap, None as long as there are none.
+    """
+
+    def __init__(self, rule: str, groups: Ints, cap: int) -> None:
+        self.rule = rule
         self.groups = groups
         self.cap = cap
-        self.counts = np.zeros(int(groups.max(initial=0)) + 1)
-        self.listed = 0
+        self.alike = np.zeros(len(groups))
+        self.full: NDArray[np.bool_] | None = None
 
     def add(self, place: int) -> None:
-        self.listed += 1
+        """Count an item that was listed."""
         if self.groups[place]:
-            self.counts[self.groups[place]] += 1
-
-    def shares(self) -> NDArray[np.float64]:
-        shares: NDArray[np.float64] = self.counts[self.groups] / max(self.listed, 1)
-        return shares
-
-    def full(self) -> NDArray[np.bool_]:
-        if not self.cap:
-            return np.zeros(len(self.groups), dtype=bool)
-        full: NDArray[np.bool_] = self.counts[self.groups] >= self.cap
-        return full
-
-
-def _take(place: int, open_places: NDArray[np.bool_], likeness: Sequence[_Likeness]) -> None:
-    open_places[place] = False
-    for one in likeness:
-        one.add(place)
+            self.alike[self.groups == self.groups[place]] += 1
+            if self.cap and self.alike[place] >= self.cap:
+                self.full = (self.groups > 0) & (self.alike >= self.cap)
 
 
 def explore(slots: list[Slot], pool: Pool, policy: RecommendationPolicy, seed: int) -> list[Slot]:
