@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 
 from tillwise.access.keys import TABLES, Keys
+from tillwise.api.consent import consent_routes
 from tillwise.api.console import console_routes
 from tillwise.api.deciding import decision_routes
 from tillwise.api.door import Door
@@ -29,6 +30,7 @@ def create_api(shop: Shop) -> Door:
         *decision_routes(shop, figures),
         *record_routes(shop),
         *review_routes(shop),
+        *consent_routes(shop),
         *health_routes(shop, figures),
     )
     described = describe(routes, version("tillwise"))

@@ -1,0 +1,210 @@
+"""Consent over HTTP: the notice in force, what a person says about it, and what counts now."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from tillwise.api.asks import Id, Strict
+from tillwise.api.body import decode
+from tillwise.api.problem import Refusal, invalid_value
+from tillwise.api.route import Call, Parameter, Reply, Route
+from tillwise.api.shop import Shop
+from tillwise.decisions.answer import rfc3339
+from tillwise.errors import NotFound
+from tillwise.events.people import find_pseudonym, pseudonym_for
+from tillwise.privacy import ledger
+from tillwise.privacy.consent import Choice, Said, current, say
+from tillwise.privacy.consent_receipt import ALGORITHM, ReceiptSigner, consent_receipt
+from tillwise.privacy.gate import place_of
+from tillwise.privacy.ledger import State
+from tillwise.privacy.notice import make_notice
+from tillwise.privacy.purposes import UNKNOWN
+from tillwise.privacy.rule_file import load_rules
+from tillwise.privacy.served import serve
+from tillwise.vocabulary.canonical import Json
+from tillwise.vocabulary.clock import wall_now
+from tillwise.vocabulary.purpose import Purpose
+from tillwise.vocabulary.store import Transaction
+
+T = TypeVar("T")
+Place = Annotated[
+    str,
+    Meta(max_length=6, pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$", description="ISO 3166-1 or 3166-2, such as DE or US-CA"),
+]
+Asked = Literal[
+    "recommend", "search", "price", "marketing", "fraud_prevention", "service", "moderation", "train", "share"
+]
+Flag = Literal["true", "false"]
+_ROOM: Final = "People's rights"
+
+
+class Told(Strict, frozen=True, kw_only=True):
+    """What a person says. A yes names the notice they were shown; a no needs nothing.
+
+    `age` is weighed against the place's rule and never stored. `anonymous` says the id is an anonymous id.
+    """
+
+    purpose: Asked
+    state: Literal["given", "refused", "withdrawn"]
+    notice_id: Annotated[str, Meta(max_length=40)] = ""
+    source: Annotated[str, Meta(min_length=1, max_length=40)] = "api"
+    country: Place | None = None
+    age: Annotated[int, Meta(ge=0, le=150)] | None = None
+    guardian: bool = False
+    anonymous: bool = False
+
+
+class NoticeShown(msgspec.Struct, frozen=True):
+    """The notice in force. `served` tells when it was recorded as shown; null when nobody was named."""
+
+    notice_id: str
+    sha256: str
+    place: str
+    short: str
+    long: str
+    served: str | None
+
+
+class SignedReceipt(msgspec.Struct, frozen=True):
+    """A receipt with the fields of ISO/IEC TS 27560 and its signature over the canonical JSON of `receipt`."""
+
+    receipt: Json
+    signature: str
+    algorithm: str
+    public_key: str
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """What counts for a purpose; `dpv` is the state in the words of the W3C Data Privacy Vocabulary."""
+
+    purpose: str
+    state: str
+    dpv: str
+    place: str
+    seq: int
+    at: str
+
+
+class Consents(msgspec.Struct, frozen=True):
+    """What counts now, and everything ever said, oldest first."""
+
+    subject: str
+    now: list[Counts]
+    history: list[Json]
+
+
+_told = msgspec.json.Decoder(Told)
+_encode = msgspec.json.Encoder().encode
+_SUBJECT: Final = Parameter("subject", "path", "The shop's user id", msgspec.json.schema(Id))
+_SHOWN_TO: Final = (
+    Parameter("subject", "query", "Who is shown the notice", msgspec.json.schema(Id)),
+    Parameter("anonymous_id", "query", "The anonymous id that is shown the notice", msgspec.json.schema(Id)),
+    Parameter("country", "query", "Where they are", msgspec.json.schema(Place)),
+)
+_ANONYMOUS: Final = Parameter("anonymous", "query", "The id is an anonymous id", msgspec.json.schema(Flag))
+
+
+def consent_routes(shop: Shop) -> tuple[Route, ...]:
+    """Return `/notice` and `/consent/{subject}`."""
+    desk = _Desk(shop)
+    one = "/consent/{subject}"
+    return (
+        Route(
+            "GET", "/notice", "consent", desk.notice, "The notice in force, recorded as served to whom it is shown",
+            _ROOM, gives=NoticeShown, problems=(422, 503), parameters=_SHOWN_TO,
+        ),
+        Route(
+            "PUT", one, "consent", desk.say, "What a person says about a purpose; the next decision acts on it",
+            _ROOM, takes=Told, gives=SignedReceipt, problems=(404, 409, 415, 422, 503), parameters=(_SUBJECT,),
+            example={"purpose": "recommend", "state": "refused", "source": "account page", "country": "DE"},
+        ),
+        Route(
+            "GET", one, "consent", desk.show, "What counts now, and everything ever said",
+            _ROOM, gives=Consents, problems=(404, 422, 503), parameters=(_SUBJECT, _ANONYMOUS),
+        ),
+    )  # fmt: skip
+
+
+class _Desk:
+    """Answers the three calls."""
+
+    def __init__(self, shop: Shop) -> None:
+        self._shop = shop
+        self._rules = load_rules(preset=shop.settings.privacy.preset)
+        self._signer = ReceiptSigner(shop.secrets)
+        self._purposes = {*(use_case.purpose for use_case in shop.use_cases.values()), Purpose.TRAIN}
+
+    async def notice(self, call: Call) -> Reply:
+        """Make the notice for a place and record to whom it is shown."""
+        shop, now = self._shop, self._shop.clock.now()
+        place = self._place(_query(call, "country", Place)) or UNKNOWN
+        people = [
+            (text, anonymous)
+            for name, anonymous in (("subject", False), ("anonymous_id", True))
+            if (text := _query(call, name, Id)) is not None
+        ]
+        made = make_notice(
+            shop.settings.shop.name, self._purposes, self._rules, place, wall_now(), shop.settings.shop.notice_url
+        )
+
+        def work(transaction: Transaction) -> None:
+            for text, anonymous in people:
+                serve(transaction, made, pseudonym_for(transaction, shop.secrets, text, anonymous=anonymous), now)
+
+        if people:
+            await asyncio.wrap_future(shop.store.commit(work))
+        shown = NoticeShown(made.notice_id, made.sha256, place, made.short, made.long, rfc3339(now) if people else None)
+        return Reply(_encode(shown))
+
+    async def say(self, call: Call) -> Reply:
+        """Record a choice and hand out its receipt."""
+        shop, told = self._shop, decode(_told, call.body)
+        subject = _convert(call.params["subject"], Id, "subject")
+        choice = Choice(
+            Purpose(told.purpose), State(told.state), told.notice_id, told.source, self._place(told.country),
+            told.age, told.guardian, frozenset({"gpc"}) if call.headers.get(b"sec-gpc") == b"1" else frozenset(),
+        )  # fmt: skip
+
+        def work(transaction: Transaction) -> Said:
+            person = pseudonym_for(transaction, shop.secrets, subject, anonymous=told.anonymous)
+            return say(transaction, person, choice, shop.clock.now())
+
+        said = await asyncio.wrap_future(shop.store.commit(work))
+        receipt = consent_receipt(said, subject=subject, shop=shop.settings.shop.name)
+        signed = SignedReceipt(receipt, self._signer.sign(receipt), ALGORITHM, self._signer.public)
+        return Reply(_encode(signed))
+
+    async def show(self, call: Call) -> Reply:
+        """Tell what a person said."""
+        shop = self._shop
+        subject = _convert(call.params["subject"], Id, "subject")
+        anonymous = _query(call, "anonymous", Flag) == "true"
+        with shop.store.snapshot() as snapshot:
+            person = find_pseudonym(snapshot, shop.secrets, subject, anonymous=anonymous)
+            if person is None:
+                raise NotFound("nobody with this id is known here")
+            counts = current(snapshot, person, shop.clock.now())
+            history: list[Any] = ledger.history(snapshot, person)
+        now = [Counts(c.purpose, c.state, c.dpv, c.place, c.seq, rfc3339(c.at)) for c in counts]
+        told = [{**row, "at": rfc3339(row["at"])} for row in history]
+        return Reply(_encode(Consents(subject, now, told)))
+
+    def _place(self, country: str | None) -> str:
+        return place_of(country or self._shop.settings.shop.place)
+
+
+def _query(call: Call, name: str, kind: type[T] | Any) -> str | None:
+    text = call.query.get(name)
+    return None if text is None else _convert(text, kind, name)
+
+
+def _convert(text: str, kind: Any, field: str) -> str:
+    try:
+        return str(msgspec.convert(text, kind))
+    except msgspec.ValidationError as error:
+        found = invalid_value(error)
+        raise Refusal(422, found.detail.replace("the body", field, 1), field) from None

@@ -1,0 +1,90 @@
+"""The receipt a person keeps: the fields of ISO/IEC TS 27560, signed, so that nobody can forge or change one.
+
+Fields we cannot fill truthfully (storage locations, retention of the shop's other systems) are left out, not invented.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from datetime import UTC, datetime
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from tillwise.errors import InvalidInput
+from tillwise.privacy.consent import Said
+from tillwise.privacy.jurisdictions import load_jurisdictions
+from tillwise.privacy.ledger import State
+from tillwise.privacy.notice import WORDS
+from tillwise.settings import Secrets
+from tillwise.vocabulary.canonical import Json, canonical
+
+SCHEMA: Final = "ISO/IEC TS 27560:2023"
+ALGORITHM: Final = "Ed25519"
+
+
+def consent_receipt(said: Said, *, subject: str, shop: str) -> Json:
+    """Return the unsigned receipt of a choice; `subject` is the person's id as the caller knows it."""
+    choice = said.choice
+    what, data = WORDS[choice.purpose]
+    days = load_jurisdictions().consent_days(choice.place) if choice.state is State.GIVEN else 0
+    return {
+        "schema_version": SCHEMA,
+        "record_id": f"{choice.purpose}-{said.seq}",
+        "pii_principal_id": subject,
+        "privacy_notice": {"id": choice.notice_id, "sha256": said.sha256} if said.sha256 else None,
+        "language": "en",
+        "purposes": [
+            {
+                "purpose": choice.purpose.value,
+                "purpose_description": what,
+                "lawful_basis": "consent",
+                "pii_information": [{"pii_type": data}],
+                "pii_controllers": [shop],
+                "collection_method": choice.source,
+                "jurisdiction": choice.place or None,
+                "withdrawal_method": "say no on the same page, or ask the shop: it acts on the next decision",
+                "privacy_rights": list(load_jurisdictions().rights(choice.place)),
+            }
+        ],
+        "party_identification": [{"party_id": shop, "party_role": "controller"}],
+        "event": {
+            "event_time": datetime.fromtimestamp(said.at / 1000, UTC).isoformat(timespec="milliseconds"),
+            "validity_duration": f"P{days}D" if days else None,
+            "entity_id": subject,
+            "event_type": "explicit",
+            "event_state": said.dpv,
+            "signals": sorted(choice.signals),
+        },
+    }
+
+
+class ReceiptSigner:
+    """Signs receipts with an Ed25519 key derived from the log's secret; the public key may be shown to anyone."""
+
+    def __init__(self, secrets: Secrets) -> None:
+        seed = hashlib.blake2b(key=secrets.log[:64], person=b"tillwise-consent", digest_size=32).digest()
+        self._key = Ed25519PrivateKey.from_private_bytes(seed)
+
+    @property
+    def public(self) -> str:
+        """Return the public key in base64."""
+        return base64.b64encode(self._key.public_key().public_bytes_raw()).decode()
+
+    def sign(self, receipt: Json) -> str:
+        """Return the signature over the receipt's canonical JSON, in base64."""
+        return base64.b64encode(self._key.sign(canonical(receipt))).decode()
+
+
+def check_receipt(receipt: Json, signature: str, public: str) -> None:
+    """Raise InvalidInput when a receipt was forged, changed, or signed with another key."""
+    try:
+        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public, validate=True))
+        key.verify(base64.b64decode(signature, validate=True), canonical(receipt))
+    except InvalidSignature:
+        raise InvalidInput("this receipt was not signed by this shop, or it was changed afterwards") from None
+    except (ValueError, binascii.Error) as error:
+        raise InvalidInput(f"this is no signed receipt: {error}") from None

@@ -1,0 +1,167 @@
+"""Consent over HTTP: notice, yes, no, receipt; and the next decision does as it was told."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from knocking import Client
+from toy_shop import ToyShop
+
+from tillwise.errors import InvalidInput
+from tillwise.privacy.consent_receipt import check_receipt
+
+CHURN = {"subject": "u-17", "place": {"country": "DE"}}
+
+
+def put(client: Client, subject: str = "u-17", **body: Any) -> Any:
+    asked = {"purpose": "marketing", "state": "given", "country": "DE", "source": "account page"} | body
+    headers = asked.pop("headers", {})
+    return client.send("PUT", f"/consent/{subject}", role="privacy", json=asked, headers=headers)
+
+
+def notice(client: Client, **query: str) -> Any:
+    return client.get("/notice", role="privacy", params={"subject": "u-17", "country": "DE"} | query)
+
+
+def withheld(client: Client, **body: Any) -> list[str]:
+    answer = client.post("/predict/churn", role="decide", json=CHURN | body).json()
+    return [each["cause"] for each in answer["permit"]["withheld"]]
+
+
+def test_a_yes_after_its_notice_acts_on_the_next_decision(client: Client) -> None:
+    """Notice, yes, decision, no, decision: each acts on the very next one."""
+    assert withheld(client) == ["consent_missing"]
+    shown = notice(client).json()
+    assert shown["served"]
+    assert put(client, notice_id=shown["notice_id"]).status_code == 200
+    assert withheld(client) == []
+    assert put(client, state="withdrawn").status_code == 200
+    assert withheld(client) == ["consent_withdrawn"]
+    assert put(client, state="refused").status_code == 200
+    assert withheld(client) == ["consent_refused"]
+
+
+def test_the_receipt_is_signed_and_cannot_be_changed(client: Client) -> None:
+    """Fields of ISO/IEC TS 27560; a changed byte or another key is found out."""
+    shown = notice(client).json()
+    signed = put(client, notice_id=shown["notice_id"]).json()
+    receipt = signed["receipt"]
+    assert receipt["pii_principal_id"] == "u-17"
+    assert receipt["privacy_notice"] == {"id": shown["notice_id"], "sha256": shown["sha256"]}
+    assert receipt["purposes"][0]["purpose"] == "marketing"
+    assert receipt["purposes"][0]["jurisdiction"] == "DE"
+    assert receipt["event"]["event_state"] == "ConsentGiven"
+    assert receipt["event"]["validity_duration"] == "P730D"
+    check_receipt(receipt, signed["signature"], signed["public_key"])
+    forged = json.loads(json.dumps(receipt).replace("u-17", "u-18"))
+    with pytest.raises(InvalidInput, match="changed"):
+        check_receipt(forged, signed["signature"], signed["public_key"])
+    with pytest.raises(InvalidInput, match="no signed receipt"):
+        check_receipt(receipt, "not base64!", signed["public_key"])
+    again = put(client, notice_id=shown["notice_id"]).json()["receipt"]
+    assert again["event"]["event_state"] == "RenewedConsentGiven"
+
+
+def test_a_yes_without_a_served_notice_is_refused_and_nothing_is_kept(client: Client, shop: ToyShop) -> None:
+    """No notice, a made-up one, or one that only somebody else was shown: no yes."""
+    other = notice(client, subject="u-99").json()["notice_id"]
+    for notice_id in ("", "n-0000000000000000", other):
+        answer = put(client, notice_id=notice_id)
+        assert answer.status_code == 404
+        assert "never served" in answer.json()["detail"]
+    assert client.get("/consent/u-17", role="privacy").status_code == 404
+    assert withheld(client) == ["consent_missing"]
+
+
+def test_what_counts_now_and_everything_ever_said(client: Client) -> None:
+    """GET shows both, in words and in DPV states; a signal that came with a choice stands in the record."""
+    shown = notice(client).json()["notice_id"]
+    put(client, notice_id=shown, headers={"sec-gpc": "1"})
+    put(client, purpose="train", state="refused")
+    put(client, purpose="marketing", state="withdrawn")
+    told = client.get("/consent/u-17", role="privacy").json()
+    assert [(c["purpose"], c["state"], c["dpv"]) for c in told["now"]] == [
+        ("marketing", "withdrawn", "ConsentWithdrawn"), ("train", "refused", "ConsentRefused"),
+    ]  # fmt: skip
+    assert [row["state"] for row in told["history"]] == ["given", "refused", "withdrawn"]
+    assert "signals: gpc" in told["history"][0]["evidence"]
+    assert told["history"][0]["notice"] == shown
+
+
+def test_only_the_exact_signal_counts(client: Client) -> None:
+    """`Sec-GPC: 1` is a signal, any other value is none."""
+    for value, noted in (("1", True), ("0", False), ("true", False), ("1, 1", False)):
+        put(client, state="refused", headers={"sec-gpc": value})
+        last = client.get("/consent/u-17", role="privacy").json()["history"][-1]
+        assert ("gpc" in last["evidence"]) is noted
+
+
+def test_the_notice_is_plain_layered_and_named_by_its_text(client: Client) -> None:
+    """Same place, same text, same id; another place, another text. Without a person nothing is recorded."""
+    german, again, texan = notice(client).json(), notice(client).json(), notice(client, country="US-TX").json()
+    assert german["notice_id"] == again["notice_id"] != texan["notice_id"]
+    assert "With your yes also" in german["short"]
+    assert "only if you say yes" in german["long"]
+    assert "unless you say no" in texan["long"]
+    assert len(german["short"]) < len(german["long"])
+    for_nobody = client.get("/notice", role="privacy", params={"country": "DE"}).json()
+    assert (for_nobody["served"], for_nobody["notice_id"]) == (None, german["notice_id"])
+
+
+def test_an_anonymous_id_is_a_person_of_its_own(client: Client) -> None:
+    """A visitor consents as a visitor; the customer of the same name did not."""
+    shown = client.get("/notice", role="privacy", params={"anonymous_id": "a-1", "country": "DE"}).json()["notice_id"]
+    assert put(client, "a-1", notice_id=shown).status_code == 404
+    assert put(client, "a-1", notice_id=shown, anonymous=True).status_code == 200
+    assert client.get("/consent/a-1", role="privacy").status_code == 404
+    assert client.get("/consent/a-1?anonymous=true", role="privacy").json()["now"][0]["state"] == "given"
+    answer = client.post("/predict/churn", role="decide", json={"anonymous_id": "a-1", "place": {"country": "DE"}})
+    assert answer.json()["permit"]["withheld"] == []
+
+
+def test_the_young_are_asked_with_their_parents_or_not_at_all(client: Client) -> None:
+    """Below the age of the place a guardian agrees too; in India nobody under 18 may be profiled."""
+    shown = notice(client).json()["notice_id"]
+    refused = put(client, notice_id=shown, age=15)
+    assert (refused.status_code, "guardian" in refused.json()["detail"]) == (409, True)
+    assert put(client, notice_id=shown, age=15, guardian=True).status_code == 200
+    assert put(client, notice_id=shown, age=16).status_code == 200
+    assert put(client, notice_id=shown, age=17, guardian=True, country="IN").status_code == 409
+    assert put(client, state="withdrawn", age=9).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"purpose": "world domination"}, "purpose"),
+        ({"purpose": "operations"}, "purpose"),
+        ({"state": "expired"}, "state"),
+        ({"state": "declared"}, "state"),
+        ({"country": "Germany"}, "country"),
+        ({"consented_in": 2031}, "consented_in"),
+        ({"source": ""}, "source"),
+        ({"age": -1}, "age"),
+    ],
+)
+def test_what_nobody_can_say_is_refused_by_name(client: Client, body: dict[str, Any], field: str) -> None:
+    """Unknown purposes, states of ours, and fields of the future are 422 problem documents."""
+    answer = put(client, **body)
+    assert (answer.status_code, answer.json()["field"]) == (422, field)
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_queries_are_read_strictly_too(client: Client) -> None:
+    """A place is a code, an id is an id."""
+    assert notice(client, country="Germany").json()["field"] == "country"
+    assert notice(client, subject=" ").json()["field"] == "subject"
+    assert client.get("/consent/u-17?anonymous=maybe", role="privacy").status_code == 422
+
+
+def test_consent_needs_its_own_scope(client: Client) -> None:
+    """Whoever decides or sends events cannot speak for people."""
+    for role in ("decide", "server", "browser"):
+        assert client.get("/notice", role=role).status_code == 403
+        assert client.send("PUT", "/consent/u-17", role=role, json={}).status_code == 403
+        assert client.get("/consent/u-17", role=role).status_code == 403
