@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import version
 
 from tillwise.access.keys import TABLES, Keys
@@ -20,8 +21,13 @@ from tillwise.api.shop import Shop
 from tillwise.api.tracking import tracking_routes
 
 
-def create_api(shop: Shop) -> Door:
-    """Return the ASGI application of a shop. Raises ConfigurationError when a route has no declared scope."""
+def create_api(
+    shop: Shop, *, on_start: Callable[[], object] = lambda: None, on_stop: Callable[[], None] | None = None
+) -> Door:
+    """Return the ASGI application of a shop; `on_stop` replaces closing the shop when serving ends.
+
+    Raises ConfigurationError when a route has no declared scope.
+    """
     shop.store.create(TABLES)
     figures = Metrics()
     keys = Keys(shop.store)
@@ -36,4 +42,4 @@ def create_api(shop: Shop) -> Door:
     described = describe(routes, version("tillwise"))
     admission = Admission(keys, shop.settings.serve.origins)
     whole = (*routes, openapi_route(described), page_route(described), *console_routes(shop, keys))
-    return Door(whole, admission, figures, on_stop=shop.close)
+    return Door(whole, admission, figures, on_start=on_start, on_stop=on_stop or shop.close)

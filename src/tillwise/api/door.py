@@ -52,7 +52,7 @@ class Door:
         admission: Admission,
         counter: Counter,
         *,
-        on_start: Callable[[], None] = lambda: None,
+        on_start: Callable[[], object] = lambda: None,
         on_stop: Callable[[], None] = lambda: None,
     ) -> None:
         check_scopes(routes)

@@ -21,6 +21,7 @@ from tillwise.api.create import create_api
 from tillwise.api.door import Door
 from tillwise.api.metrics import MULTIPROCESS
 from tillwise.app import build_app
+from tillwise.app.upkeep import Upkeep
 from tillwise.errors import ConfigurationError
 from tillwise.privacy.ledger import holds_benchmark
 from tillwise.vocabulary.store import Store
@@ -73,7 +74,13 @@ def build_door(folder: Path) -> Door:
     app = build_app(folder)
     try:
         _refuse_benchmark(app.store, folder)
-        door = create_api(app)
+        upkeep = Upkeep(app)
+
+        def stop() -> None:
+            upkeep.stop()
+            app.close()
+
+        door = create_api(app, on_start=upkeep.start, on_stop=stop)
     except BaseException:
         app.close()
         raise
