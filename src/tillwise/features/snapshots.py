@@ -247,14 +247,17 @@ class SnapshotShelf:
     def current(self, snapshot: Snapshot, at: int, epoch: int, *, simulated: bool = False) -> ItemSnapshot:
         """Return the snapshot of the newest boundary at or before `at`, the end of the log.
 
-        While `refresh` keeps the shelf, a request may get the boundary before, until the new one is built; the
-        receipt names what it got.
+        While `refresh` keeps the shelf, or somebody is building the new one, a request may get the boundary before;
+        the receipt names what it got.
         """
         edge = boundary(at)
         held = self._current.get(simulated)
         if held is not None:
             late = edge - held.boundary
-            if (not late and held.epoch == epoch) or (self._refreshed and 0 <= late <= PATIENCE):
+            if not late and held.epoch == epoch:
+                return held
+            # Somebody else is building it already, or will: nobody waits for that.
+            if 0 <= late <= PATIENCE and (self._refreshed or self._lock.locked()):
                 return held
         return self._build(snapshot, edge, epoch, simulated=simulated)
 
