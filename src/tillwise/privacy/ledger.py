@@ -13,13 +13,14 @@ from typing import Final, NamedTuple
 
 from tillwise.errors import InvalidInput
 from tillwise.events.log import allocate
-from tillwise.privacy import served
+from tillwise.privacy import revisions, served
 from tillwise.vocabulary.identity import Pseudonym
 from tillwise.vocabulary.purpose import Purpose
 from tillwise.vocabulary.store import Snapshot, Transaction
 
 TABLES: Final = (
     *served.TABLES,
+    *revisions.TABLES,
     "CREATE TABLE IF NOT EXISTS consents (subject INTEGER NOT NULL, purpose TEXT NOT NULL, seq INTEGER NOT NULL,"
     " at INTEGER NOT NULL, state TEXT NOT NULL, basis TEXT NOT NULL, place TEXT NOT NULL, notice TEXT NOT NULL,"
     " evidence TEXT NOT NULL, source TEXT NOT NULL, PRIMARY KEY (subject, purpose, seq)) STRICT, WITHOUT ROWID",

@@ -1,0 +1,36 @@
+"""Keeps every revision of the rules a shop ever judged by, so that an old receipt's rules can still be read."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any, Final
+
+import msgspec
+
+from tillwise.errors import NotFound
+from tillwise.privacy.purposes import Rulebook
+from tillwise.vocabulary.canonical import canonical, digest
+from tillwise.vocabulary.store import Snapshot, Transaction
+
+TABLES: Final = (
+    "CREATE TABLE IF NOT EXISTS rule_revisions (revision TEXT PRIMARY KEY, wall INTEGER NOT NULL, packed BLOB NOT NULL)"
+    " STRICT",
+)
+
+
+def keep_revision(transaction: Transaction, rules: Rulebook, wall: int) -> None:
+    """Keep the rules in force since `wall` (Unix milliseconds); repeating it changes nothing."""
+    if transaction.one("SELECT 1 FROM rule_revisions WHERE revision = ?", (rules.revision,)) is None:
+        transaction.run(
+            "INSERT INTO rule_revisions (revision, wall, packed) VALUES (?, ?, ?)",
+            (rules.revision, wall, zlib.compress(canonical([rules.rules, rules.preset]))),
+        )
+
+
+def read_revision(snapshot: Snapshot, revision: str) -> list[Any]:
+    """Return [rows, preset] of a revision as JSON values; raise NotFound when it was never kept here."""
+    row = snapshot.one("SELECT packed FROM rule_revisions WHERE revision = ?", (revision,))
+    if row is None or digest(body := zlib.decompress(row[0])) != revision:
+        raise NotFound(f"the rules {revision} are not kept here")
+    found: list[Any] = msgspec.json.decode(body)
+    return found
