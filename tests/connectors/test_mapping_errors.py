@@ -73,7 +73,9 @@ def test_a_file_that_cannot_be_read_says_why(shop: ImportedShop, content: bytes,
 @pytest.mark.parametrize("name", ["orders.parquet", "orders.csv.gz", "orders.jsonl"])
 def test_a_file_of_another_format_than_its_name_is_refused(shop: ImportedShop, name: str) -> None:
     shop.write(name, ORDERS)
-    with pytest.raises(InvalidMapping, match="the file cannot be read"):
+    with pytest.raises(
+        InvalidMapping, match=r"\(orders\.[a-z.]+\): (the file cannot be read|no line is a JSON object)"
+    ):
         shop.load(MAPPING.replace("orders.csv", name))
 
 

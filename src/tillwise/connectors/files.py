@@ -154,9 +154,15 @@ def _open_json(connection: duckdb.DuckDBPyConnection, path: Path, source: Source
     ).replace("chr(1)", "'\x01'")
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE lines AS SELECT row_number() OVER () - 1 AS _row, line,"
-        f" coalesce(json_valid(line) AND json_type(line) = 'OBJECT', false) AS good FROM {scan}"
+        f" coalesce(CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' END, false) AS good FROM {scan}"
     )
     keys = connection.execute("SELECT DISTINCT unnest(json_keys(line)) FROM lines WHERE good ORDER BY 1").fetchall()
+    if not keys:
+        raise InvalidMapping(
+            f"{source.place}: no line is a JSON object; write one object per line, or give the file the ending of its"
+            " format",
+            field="file",
+        )
     used = _used(source, tuple(key for (key,) in keys), nested=True)
     columns = [f"json_extract_string(line, {literal(_path(column))}) AS {quoted(column)}" for column in used]
     connection.execute(f"CREATE TEMP TABLE src AS SELECT {', '.join(['_row', *columns])} FROM lines WHERE good")

@@ -15,7 +15,7 @@ from tillwise.connectors.cataloguing import Upserts, read_items, read_people
 from tillwise.connectors.files import fingerprint, locate, open_file
 from tillwise.connectors.mapping import Mapping, Source
 from tillwise.connectors.mapping_file import read_mapping
-from tillwise.connectors.publishing import announce, finished, publish, take_epoch
+from tillwise.connectors.publishing import announce, begin, finished, publish, take_epoch
 from tillwise.connectors.reading import Permission, read_events
 from tillwise.connectors.staging import Staged, stage
 from tillwise.events.catalog import remember_texts
@@ -136,7 +136,12 @@ def _import_source(
     refused, reasons = _refused(connection, source, staged, ())
     counts = (accepted, 0, 0, sum(reasons.values()))
     if known is None:
-        run.store.commit(lambda t: _finish(t, run, source, digest, counts, refused)).result()
+
+        def work(transaction: Transaction) -> None:
+            begin(transaction, run.mapping, source)
+            _finish(transaction, run, source, digest, counts, refused)
+
+        run.store.commit(work).result()
     return SourceResult(source.label, *counts, reasons)
 
 
@@ -148,6 +153,7 @@ def _import_events(
     run.progress.start(assembled.events, f"load {source.label}")
 
     def work(transaction: Transaction) -> tuple[int, int]:
+        begin(transaction, run.mapping, source)
         accepted, duplicate = _write(run, connection, source, staged, assembled, transaction)
         remember_texts(transaction, assembled.texts)
         count(transaction, {f"flagged: {name}": n for name, n in assembled.flagged.items()})

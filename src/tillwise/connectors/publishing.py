@@ -71,6 +71,15 @@ def finished(snapshot: Snapshot, mapping: Mapping, source: Source, digest: str) 
     return int(row[1]), int(row[2]), int(row[3]), int(row[4])
 
 
+def begin(transaction: Transaction, mapping: Mapping, source: Source) -> None:
+    """Make sure nobody else has loaded this source meanwhile; raise Conflict otherwise."""
+    if transaction.one("SELECT 1 FROM imports WHERE mapping = ? AND source = ?", (mapping.file, source.label)):
+        raise Conflict(
+            f"another import of {mapping.file} is running and has loaded {source.label}: let it finish, or stop it and"
+            " run this one again"
+        )
+
+
 def announce(
     transaction: Transaction, mapping: Mapping, source: Source, digest: str, epoch: int, counts: Counts
 ) -> None:
