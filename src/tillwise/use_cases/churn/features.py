@@ -90,10 +90,7 @@ FEATURES: Final = FeatureSet(
         "log_orders_180d": "orders in 180 days, in logarithms",
     },
 )
-RHYTHM: Final = (
-    "log_since", "log_orders", "log_mean_order", "log_rate", "silence", "log_orders_30d", "log_orders_90d",
-    "log_orders_180d",
-)  # fmt: skip
+RHYTHM: Final = ("log_since", "log_orders", "log_mean_order", "log_rate", "silence", "log_orders_90d")
 """The columns of the simpler candidate: a logistic regression on a person's rhythm."""
 RFM: Final = ("log_since", "log_orders", "log_mean_order")
 """The columns of the declared baseline: recency, frequency, monetary value."""

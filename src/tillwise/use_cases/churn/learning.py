@@ -15,12 +15,11 @@ from tillwise.features.feature import DAY, FeatureSet
 from tillwise.features.points import Points
 from tillwise.jobs.binary import Labelled, data_of, enough, evaluate, learned, window_of
 from tillwise.jobs.learning import Evaluation, Learned, Material
-from tillwise.jobs.split import split_in_time
+from tillwise.jobs.split import FEWEST, TimeSplit, split_in_time
 from tillwise.models.artifact import Artifact
 from tillwise.models.baseline import fit_ranked_column
 from tillwise.models.loading import load_model
 from tillwise.models.logistic import fit_logistic
-from tillwise.models.metrics import log_loss
 from tillwise.models.model import Design, Rows
 from tillwise.models.tabular import fit_tabular
 from tillwise.outcomes.label import LabelDefinition
@@ -53,11 +52,12 @@ MONOTONE: Final = {
 LATEST: Final = 2**62
 """A mark after every row of its `at`."""
 Integers = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class ChurnLearner:
-    """Trees or a logistic regression on a person's rhythm, whichever the validation period prefers."""
+    """Trees or a logistic regression on a person's rhythm: the simpler unless people held out say otherwise."""
 
     label: LabelDefinition = LABEL
     step: int = STEP
@@ -71,14 +71,14 @@ class ChurnLearner:
         material.progress.start(4, "churn")
         labelled, head = self.table(material)
         material.progress.advance()
-        split = split_in_time(labelled.at, embargo=self.label.horizon)
+        split = self._split(labelled.at)
         enough(labelled, split)
         window = window_of(labelled, split, head)
         design = Design("churn", self.features.columns, self.features.hash, material.seed, data_of(window))
-        train, validation = labelled.rows(split.train(labelled.at)), labelled.rows(split.validation(labelled.at))
-        model = best_candidate(design, train, validation)
+        train, newest = split.train(labelled.at), split.validation(labelled.at)
+        model = best_candidate(design, labelled, train, newest, half_life=self.label.horizon)
         material.progress.advance()
-        baselines = fit_baselines(design, train, validation)
+        baselines = fit_baselines(design, labelled.rows(train), labelled.rows(newest))
         material.progress.advance()
         evaluation = evaluate(
             labelled, model, baselines, primary=PRIMARY, period=(split.test_start, split.end), seed=material.seed
@@ -95,6 +95,15 @@ class ChurnLearner:
         design = Design("churn", self.features.columns, self.features.hash, material.seed)
         baselines = fit_baselines(design, before, before)
         return evaluate(labelled, artifact, baselines, primary=PRIMARY, period=(start, end), seed=material.seed)
+
+    def _split(self, at: Integers) -> TimeSplit:
+        """Keep a horizon free before the test; of what lies before it, the newest moment is for choosing."""
+        split = split_in_time(at, embargo=self.label.horizon)
+        before = at[at < split.validation_end]
+        newest = int(before.max())
+        if newest == int(before.min()):
+            raise InvalidInput("there is only one month of mature history before the test period yet")
+        return replace(split, train_end=newest, validation_start=newest)
 
     def table(self, material: Material, moments: Sequence[int] | None = None) -> tuple[Labelled, Head]:
         """Return the labelled rows at these moments of the log clock (default: a grid back from the last mature one).
@@ -122,15 +131,41 @@ class ChurnLearner:
         return Labelled(self.features.columns, table.values, y, people, at), head
 
 
-def best_candidate(design: Design, train: Rows, validation: Rows) -> Artifact:
-    """Return the candidate with the lower log loss on the validation period; both are calibrated there."""
-    candidates = (
-        fit_tabular(design, train, validation, params=PARAMS, monotone=MONOTONE),
-        fit_logistic(design, only(design, train, RHYTHM), only(design, validation, RHYTHM)),
-    )
-    ones = np.ones(len(validation.y))
-    losses = [log_loss(validation.y, load_model(artifact).predict(validation.x))(ones) for artifact in candidates]
-    return candidates[int(np.argmin(losses))]
+def best_candidate(
+    design: Design, labelled: Labelled, train: Mask, newest: Mask, *, half_life: int = HORIZON
+) -> Artifact:
+    """Return trees or the logistic regression on a person's rhythm, calibrated on the newest moment.
+
+    A quarter of the people is held out of both: their newest rows decide, and the simpler candidate stays unless the
+    trees are better by more than one standard error (Breiman et al., CART, 1984). A row counts half as much for each
+    `half_life` milliseconds it is older, since buying changes with season and range.
+    """
+    learn = train | newest
+    age = (labelled.at[newest].max() - labelled.at).astype(np.float64)
+    weight = np.exp2(-np.maximum(age, 0.0) / half_life)
+    held = _held_out(labelled.subjects, design.seed)
+    rows, judges = Rows(labelled.x[learn], labelled.y[learn], weight[learn]), labelled.rows(newest)
+    others = Rows(labelled.x[learn & ~held], labelled.y[learn & ~held], weight[learn & ~held])
+    witnesses = labelled.rows(newest & held)
+    simple = fit_logistic(design, only(design, rows, RHYTHM), only(design, judges, RHYTHM))
+    if min(witnesses.y.sum(), (1 - witnesses.y).sum(), others.y.sum(), (1 - others.y).sum()) < FEWEST:
+        return simple
+    trees = fit_tabular(design, others, witnesses, params=PARAMS, monotone=MONOTONE)
+    rival = fit_logistic(design, only(design, others, RHYTHM), only(design, witnesses, RHYTHM))
+    saved = _losses(rival, witnesses) - _losses(trees, witnesses)
+    return trees if saved.mean() > saved.std() / np.sqrt(len(saved)) else simple
+
+
+def _held_out(subjects: Integers, seed: int) -> Mask:
+    """Return which rows belong to a seeded quarter of the people."""
+    people, who = np.unique(subjects, return_inverse=True)
+    return np.asarray((np.random.default_rng(seed).permutation(len(people)) % 4 == 0)[who], dtype=np.bool_)
+
+
+def _losses(artifact: Artifact, rows: Rows) -> NDArray[np.float64]:
+    """Return the log loss of each row, in nats."""
+    chance = np.clip(load_model(artifact).predict(rows.x), 1e-12, 1 - 1e-12)
+    return np.asarray(-np.where(rows.y == 1, np.log(chance), np.log1p(-chance)))
 
 
 def fit_baselines(design: Design, train: Rows, validation: Rows) -> dict[str, Artifact]:
