@@ -82,6 +82,11 @@ def _if(test: Floats, a: Floats, b: Floats) -> Floats:
     return _null_where(np.isnan(test), np.where(test != 0, a, b))
 
 
+def _clip(x: Floats, low: float, high: float) -> Floats:
+    # Spelled out: which zero np.clip returns for −0 at an edge of 0 is up to the processor.
+    return np.where(x < low, low, np.where(x > high, high, x))
+
+
 def _bucket(x: Floats, *edges: float) -> Floats:
     return _null_where(np.isnan(x), np.searchsorted(np.asarray(edges), x, side="right").astype(np.float64))
 
@@ -92,7 +97,7 @@ _OPERATIONS: Final[dict[str, tuple[Callable[..., Floats], int]]] = {
     ">=": (_compare(np.greater_equal), 2), "==": (_compare(np.equal), 2), "!=": (_compare(np.not_equal), 2),
     "div": (_div, 2), "log1p": (_log1p, 1), "if_": (_if, 3),
     "isnull": (lambda x: np.isnan(x).astype(np.float64), 1),
-    "clip": (np.clip, 1),
+    "clip": (_clip, 1),
     "bucket": (_bucket, 1),
     "onehot": (lambda x, value: (x == value).astype(np.float64), 1),
 }  # fmt: skip

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Mapping
 
 from tillwise.errors import NotPermitted
 from tillwise.features.check import is_hot
@@ -63,12 +59,7 @@ class OnlineFeatures:
             bound["key"] = key
             first = reading.read.first
             slots[first : first + len(reading.read.slots)] = reading.values(snapshot, bound)
-        table = plan.assemble(
-            _column(slots)[:, None],
-            np.array([point.at]),
-            _column([request.get(name) for name in plan.features.request])[:, None],
-        )
-        return tuple([None if value != value else value for value in table[0].tolist()])  # noqa: PLR0124
+        return plan.assemble_one(slots, point.at, [request.get(name) for name in plan.features.request])
 
     def _check(self, permit: Permit, keys: Mapping[str, int | None]) -> None:
         name = self.plan.features.name
@@ -79,10 +70,3 @@ class OnlineFeatures:
         subject = keys.get("subject")
         if subject is not None and subject not in (permit.subject, permit.anonymous):
             raise NotPermitted(f"the permit is for another person than the features of '{name}' were asked for")
-
-
-def _column(values: Sequence[float | int | None]) -> NDArray[np.float64]:
-    return np.array([_NAN if value is None else value for value in values], dtype=np.float64)
-
-
-_NAN: Final = float("nan")

@@ -1,13 +1,16 @@
 """From a declaration to numbers: which integers are read for which key, and how they become the model's columns.
 
 Both paths share this file. A `Slot` is one int64 read by SQL; `assemble` turns slots, request values and row
-expressions into float32 columns, always by the same NumPy steps (int64 → float64 → float32).
+expressions into float32 columns, always by the same steps (int64 → float64 → float32). `assemble_one` takes the same
+steps for one row without arrays.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from struct import Struct
 from typing import Final
 
 import numpy as np
@@ -16,8 +19,10 @@ from numpy.typing import NDArray
 from tillwise.features.check import check_features, shared_purposes, type_codes
 from tillwise.features.expression import Expression, evaluate, parse
 from tillwise.features.feature import Agg, Aggregate, FeatureSet, Where
+from tillwise.features.one_row import compile_row, quotient
 
 Floats = NDArray[np.float64]
+Places = NDArray[np.intp]
 ZERO_WHEN_EMPTY: Final = (Agg.COUNT, Agg.COUNT_NONNULL, Agg.DISTINCT)
 
 
@@ -76,9 +81,9 @@ class Plan:
         self.columns = features.columns
         self.purposes = shared_purposes(features)
         self.reads = _reads(features.aggregates)
-        places = {(r.key, slot): r.first + i for r in self.reads for i, slot in enumerate(r.slots)}
+        found = {(r.key, slot): r.first + i for r in self.reads for i, slot in enumerate(r.slots)}
         self.empty = np.array([slot.empty for r in self.reads for slot in r.slots], dtype=np.float64)
-        wanted = [[places[a.key, slot] for slot in _slots(a)] for a in features.aggregates]
+        wanted = [[found[a.key, slot] for slot in _slots(a)] for a in features.aggregates]
         self._first = np.array([slots[0] for slots in wanted], dtype=np.intp)
         self._means = _where_agg(features, Agg.MEAN)
         self._divisors = np.array([wanted[i][1] for i in self._means], dtype=np.intp)
@@ -86,6 +91,34 @@ class Plan:
         self._names = (*(a.name for a in features.aggregates), *features.request, *(name for name, _ in features.rows))
         self._rows = _parsed_rows(features)
         self._output = np.array([self._names.index(name) for name in self.columns], dtype=np.intp)
+        places = {name: place for place, name in enumerate(self._names)}
+        self._scalars = tuple(compile_row(expression, places) for expression in self._rows)
+        self._picked = _Picked(self._first, self._means, self._divisors, self._since, self._output)
+        self._singles = Struct(f"{len(self.columns)}f")
+
+    def assemble_one(
+        self, slots: Sequence[float | int | None], at: int, request: Sequence[float | None]
+    ) -> tuple[float | None, ...]:
+        """Return what `assemble` gives for one point, None for null in and out."""
+        picked = self._picked
+        known = [_number(slots[place]) for place in picked.first]
+        for place, divisor in picked.means:
+            known[place] = quotient(known[place], _number(slots[divisor]))
+        for place in picked.since:
+            known[place] = float(at) - known[place]
+        known += [_number(value) for value in request]
+        for scalar in self._scalars:
+            known.append(scalar(known))
+        # a difference that is not 0 is NaN: of infinity, or of NaN itself
+        return tuple([value if value - value == 0.0 else None for value in self._rounded(known)])
+
+    def _rounded(self, known: list[float]) -> Sequence[float]:
+        columns = [known[place] for place in self._picked.output]
+        try:
+            return self._singles.unpack(self._singles.pack(*columns))
+        except OverflowError:  # a finite value beyond float32: infinite there
+            with np.errstate(over="ignore"):
+                return [float(value) for value in np.array(columns).astype(np.float32)]
 
     def assemble(self, slots: Floats, at: NDArray[np.int64], request: Floats) -> NDArray[np.float32]:
         """Return float32 columns [n, columns] from slots [slots, n], the points' `at` [n] and request [request, n].
@@ -110,6 +143,20 @@ class Plan:
             table = known[self._output].T.astype(np.float32, order="C")
             table[~np.isfinite(table)] = np.nan
         return table
+
+
+class _Picked:
+    """The places of a plan as Python integers, for one row."""
+
+    def __init__(self, first: Places, means: Places, divisors: Places, since: Places, output: Places) -> None:
+        self.first: list[int] = first.tolist()
+        self.means: list[tuple[int, int]] = list(zip(means.tolist(), divisors.tolist(), strict=True))
+        self.since: list[int] = since.tolist()
+        self.output: list[int] = output.tolist()
+
+
+def _number(value: float | int | None) -> float:
+    return math.nan if value is None else float(value)
 
 
 def _slots(aggregate: Aggregate) -> tuple[Slot, ...]:
