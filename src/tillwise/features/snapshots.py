@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tillwise.errors import ArtifactDamaged
+from tillwise.errors import ArtifactDamaged, StoreUnavailable
 from tillwise.events.types import event_code, line_code
 from tillwise.features.feature import DAY, HOUR
 from tillwise.vocabulary.canonical import digest
@@ -280,17 +280,21 @@ class SnapshotShelf:
             return held
 
     def save(self, items: ItemSnapshot) -> str:
-        """Keep a snapshot and return its name; on disk it is whole or not there."""
+        """Keep a snapshot and return its name; on disk it is whole or not there, and stays through a power cut.
+
+        Raises StoreUnavailable when the disk does not take it: what a receipt names must be there to replay it.
+        """
+        if self._folder is not None:
+            target = self._folder / f"{items.name.removeprefix('sha256:')}.npz"
+            try:
+                if not target.exists() or target.stat().st_size != len(items.data):
+                    self._folder.mkdir(parents=True, exist_ok=True)
+                    _replace_durably(target, items.data)
+            except OSError as error:
+                raise StoreUnavailable(f"item snapshot {items.name} cannot be kept: {error.strerror}") from error
         self._known[items.name] = items
         while len(self._known) > 8 and self._folder is not None:
             self._known.pop(next(iter(self._known)))
-        if self._folder is not None:
-            target = self._folder / f"{items.name.removeprefix('sha256:')}.npz"
-            if not target.exists():
-                self._folder.mkdir(parents=True, exist_ok=True)
-                partial = target.with_suffix(f".{os.getpid()}")
-                partial.write_bytes(items.data)
-                os.replace(partial, target)
         return items.name
 
     def load(self, name: str) -> ItemSnapshot:
@@ -308,3 +312,17 @@ class SnapshotShelf:
         items = read_item_snapshot(data)
         self._known[name] = items
         return items
+
+
+def _replace_durably(target: Path, data: bytes) -> None:
+    partial = target.with_suffix(f".{os.getpid()}")
+    with partial.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, target)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

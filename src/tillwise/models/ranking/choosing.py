@@ -144,15 +144,36 @@ def _chunks(rows: int) -> list[NDArray[np.int64]]:
 
 def lists_of(components: Components, parts: Sequence[PartSpec], people: Slice, k: int) -> Lists:
     """Return the k best items of each person by full sort over all items."""
-    lists = []
-    for rows in _chunks(people.histories.rows):
-        histories = people.histories.take(rows)
-        total = np.zeros((len(rows), len(components.codes)), dtype=np.float32)
-        for part in parts:
-            if part.weight:
-                total += np.float32(part.weight) * _scaled(components, part, histories, people.items)
-        hidden = _hidden(histories, people, len(components.codes))
-        if hidden is not None:
-            total[hidden] = -np.inf
-        lists.append(top(total, k))
-    return np.concatenate(lists)
+    return _sorted(components, parts, people, (people.repeats,), k)[0]
+
+
+def both_lists_of(components: Components, parts: Sequence[PartSpec], people: Slice, k: int) -> tuple[Lists, Lists]:
+    """Return each person's lists with what they already had, and without it."""
+    whole, fresh = _sorted(components, parts, people, (True, False), k)
+    return whole, fresh
+
+
+def _sorted(
+    components: Components, parts: Sequence[PartSpec], people: Slice, repeats: Sequence[bool], k: int
+) -> list[Lists]:
+    lists: list[list[Lists]] = [[] for _ in repeats]
+    with threadpool_limits(1, "blas"):
+        for rows in _chunks(people.histories.rows):
+            histories = people.histories.take(rows)
+            total = _total(components, parts, histories, people.items)
+            for kept, again in zip(lists, repeats, strict=True):
+                hidden = _hidden(histories, replace(people, repeats=again), len(components.codes))
+                if hidden is not None:
+                    total[hidden] = -np.inf
+                kept.append(top(total, k))
+    return [np.concatenate(kept) for kept in lists]
+
+
+def _total(
+    components: Components, parts: Sequence[PartSpec], histories: Histories, items: ItemSnapshot
+) -> NDArray[np.float32]:
+    total = np.zeros((histories.rows, len(components.codes)), dtype=np.float32)
+    for part in parts:
+        if part.weight:
+            total += np.float32(part.weight) * _scaled(components, part, histories, items)
+    return total

@@ -94,7 +94,7 @@ def choose_weights(worth: Worth, parts: int, seed: int, *, draws: int = 40, roun
     ranked = sorted(((worth(start), -place) for place, start in enumerate(starts)), reverse=True)
     climbed = [_climb(worth, starts[-place], value, rounds) for value, place in ranked[:2]]
     weights, value = max(climbed, key=lambda pair: pair[1])
-    return np.round(weights, 4), value
+    return np.round(weights, 6), value
 
 
 def _climb(worth: Worth, weights: Weights, value: float, rounds: int) -> tuple[Weights, float]:

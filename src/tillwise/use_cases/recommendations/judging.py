@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tillwise.jobs.learning import Evaluation, Result, mean_of
 from tillwise.models.bootstrap import intervals
-from tillwise.models.ranking.choosing import Slice, lists_of
+from tillwise.models.ranking.choosing import Slice, both_lists_of
 from tillwise.models.ranking.components import Components
 from tillwise.models.ranking.history import Decay
 from tillwise.models.ranking.metrics import Lists, Values, coverage_at, ndcg_at, recall_at
@@ -70,8 +70,8 @@ def _result(
     people: NDArray[np.int64],
     seed: int,
 ) -> Result:
-    lists = lists_of(components, parts, test, K)
-    values = {**measured(lists, test), **found_new(components, parts, test)}
+    lists, fresh = both_lists_of(components, parts, test, K)
+    values = {**measured(lists, test), **found_new(fresh, test)}
     metrics = []
     for key, column in values.items():
         kept = np.flatnonzero(~np.isnan(column))
@@ -99,11 +99,9 @@ def measured(lists: Lists, test: Slice) -> Mapping[str, Values]:
     }
 
 
-def found_new(components: Components, parts: Sequence[PartSpec], test: Slice) -> Mapping[str, Values]:
+def found_new(lists: Lists, test: Slice) -> Mapping[str, Values]:
     """Return, per person, how well lists without anything they already had find what was new to them."""
     wanted = [want - own for want, own in zip(test.wanted, _seen(test), strict=True)]
-    fresh = replace(test, wanted=wanted, repeats=False)
-    lists = lists_of(components, parts, fresh, K)
     return {f"recall@{K}, new items": recall_at(lists, wanted, K), f"ndcg@{K}, new items": ndcg_at(lists, wanted, K)}
 
 
