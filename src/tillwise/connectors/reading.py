@@ -17,6 +17,7 @@ CHUNK: Final = 4_000
 """Events written at once."""
 _FACTS: Final = tuple(name for name in COLUMNS if name != "shop")
 _SHOP: Final = COLUMNS.index("shop")
+_WIDTH: Final = len(Line._fields)
 _new: Final = tuple.__new__
 
 
@@ -99,19 +100,30 @@ class _Lines:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, code: int, assembled: Assembled) -> None:
         self._connection = connection
-        self._code = code
-        self._body = assembled.line_body
-        selected = ["nr", *(body.column for body in self._body), *_FACTS]
-        self._sql = f"SELECT {', '.join(selected)} FROM li"
+        # The columns of a Line first and whole, so that a line is a slice of the row: there are millions of them.
+        facts = ["0" if name == "shop" else name for name in COLUMNS]
+        body = [body.column for body in assembled.line_body]
+        number = "row_number() OVER (PARTITION BY nr ORDER BY _row)"
+        self._sql = f"SELECT {', '.join([number, str(code), *facts, 'nr', *body])} FROM li"
+        self._names = tuple(body.name for body in assembled.line_body)
+        self._booleans = tuple(body.name for body in assembled.line_body if body.boolean)
 
     def between(self, first: int, last: int) -> dict[int, _Products]:
         found: dict[int, _Products] = {}
+        names, booleans = self._names, self._booleans
         rows = self._connection.execute(f"{self._sql} WHERE nr BETWEEN {first} AND {last} ORDER BY nr, _row")
         for row in rows.fetchall():
-            values = iter(row)
-            products = found.setdefault(next(values), _Products([], []))
-            body = _body(self._body, values)
-            products.lines.append(_line(len(products.lines) + 1, self._code, values))
+            nr = row[_WIDTH]
+            products = found.get(nr)
+            if products is None:
+                products = found[nr] = _Products([], [])
+            products.lines.append(_new(Line, row[:_WIDTH]))
+            body = dict(zip(names, row[_WIDTH + 1 :], strict=True))
+            if None in row[_WIDTH + 1 :]:
+                body = {name: value for name, value in body.items() if value is not None}
+            for name in booleans:
+                if name in body:
+                    body[name] = bool(body[name])
             products.bodies.append(body)
         return found
 

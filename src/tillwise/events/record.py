@@ -6,6 +6,7 @@ Both the live log and imports come through here, inside their own transaction.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -32,7 +33,6 @@ _INSERT_EVENT: Final = (
     "INSERT INTO events (seq, at, epoch, ts, type, subject, anonymous, order_ref, purposes, simulated, body)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_INSERT_FACT: Final = f"INSERT INTO facts ({', '.join(FACT_COLUMNS)}) VALUES ({', '.join('?' * len(FACT_COLUMNS))})"
 _COPIES: Final = {
     **{key: _copy(key, FACT_COLUMNS) for key in PERSON_KEYS},
     **{key: _copy(key, STREAM_COLUMNS) for key in HOT_KEYS},
@@ -126,14 +126,27 @@ _NOBODY: Final[list[int | None]] = [None] * len(_PEOPLE)
 
 
 def _insert_facts(transaction: Transaction, facts: list[Fact], first: int, last: int) -> None:
-    """Insert the facts, then let the store copy them into the tables of the keys that occur: no second binding."""
+    """Insert the facts, then let the store copy them into the tables of the keys that occur: no second binding.
+
+    Columns that no fact fills are left out: Python's sqlite3 binds a None five times as slowly as a number, and most
+    columns of most facts are empty.
+    """
     if not facts:
         return
-    transaction.run_many(_INSERT_FACT, map(tuple, facts))  # a plain tuple is bound a third faster than a named one
+    n = len(facts)
+    columns = list(zip(*facts, strict=True))
+    filled = tuple(index for index, column in enumerate(columns) if column.count(None) < n)
+    transaction.run_many(_insert_sql(filled), zip(*(columns[index] for index in filled), strict=True))
     for key, index in _INDEX.items():
-        if any(fact[index] is not None for fact in facts):
+        if index in filled:
             transaction.run(_COPIES[key], (first, last))
     transaction.run(_COPIES["shop"], (first, last))
+
+
+@lru_cache(maxsize=256)
+def _insert_sql(filled: tuple[int, ...]) -> str:
+    names = ", ".join(FACT_COLUMNS[index] for index in filled)
+    return f"INSERT INTO facts ({names}) VALUES ({', '.join('?' * len(filled))})"
 
 
 def _keep_current(transaction: Transaction, events: Sequence[Event], people: People, first_seq: int) -> None:
