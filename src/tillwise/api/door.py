@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from contextlib import suppress
 from typing import Any, Final, Protocol
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 from tillwise.access.key import Key
 from tillwise.api.body import Disconnected, Receive, read_bytes
@@ -127,7 +127,7 @@ class Door:
         for shape, route in self._shaped:
             if found := shape.fullmatch(path):
                 if route.method == wanted:
-                    return route, {name: unquote(value) for name, value in found.groupdict().items()}
+                    return route, found.groupdict()
                 allowed.add(route.method)
         if not allowed:
             raise Refusal(404, "There is nothing at this path: /docs lists what there is")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
+from threadpoolctl import threadpool_limits
 
 from tillwise.api.create import create_api
 from tillwise.api.door import Door
@@ -112,6 +113,7 @@ def _follow(parent: int) -> None:
 
 def _tune() -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
+    threadpool_limits(1, user_api="blas")  # one decision's small products must not wait for another's threads
     gc.collect()
     gc.freeze()  # what is loaded now stays: the collector need not look at it at every turn
     atexit.register(gc.unfreeze)

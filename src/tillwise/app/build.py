@@ -30,6 +30,8 @@ from tillwise.jobs.learning import Learner
 from tillwise.outcomes import outcomes
 from tillwise.privacy import ledger
 from tillwise.privacy.gate import Gate
+from tillwise.privacy.revisions import keep_revision
+from tillwise.privacy.rule_file import load_rules
 from tillwise.releases.cache import ModelCache
 from tillwise.releases.releases import Releases
 from tillwise.review import case
@@ -38,7 +40,7 @@ from tillwise.settings import Secrets, Settings, ShopFolder
 from tillwise.stores.sqlite import SqliteStore
 from tillwise.use_cases import churn, fraud, recommendations
 from tillwise.use_cases.recommendations import RecommendationPolicy
-from tillwise.vocabulary.clock import LogClock
+from tillwise.vocabulary.clock import LogClock, wall_now
 from tillwise.vocabulary.store import Store
 
 TABLES: Final = (
@@ -107,7 +109,8 @@ def build_app(path: Path) -> App:
     store.create(TABLES)
     tile_writer = TileWriter(use_case.features for use_case in use_cases.values())
     store.commit(tile_writer.rebuild).result()
-    gate = Gate(default_place=settings.shop.place)
+    gate = Gate(default_place=settings.shop.place, rules=load_rules(preset=settings.privacy.preset))
+    store.commit(lambda transaction: keep_revision(transaction, gate.rules, wall_now())).result()
     releases = Releases(store, clock=clock)
     models = ModelCache(releases, folder.models)
     road = Road(store, gate, models, secrets, clock, on_receipt=(Enqueue(),))

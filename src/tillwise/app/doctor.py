@@ -36,7 +36,7 @@ class Finding:
 
 def examine(app: App) -> list[Finding]:
     """Look at files, keys, data, imports, people's permissions and releases; what is wrong comes first."""
-    findings = [*_files(app), *_keys(app)]
+    findings = [*_files(app), *_law(app), *_keys(app)]
     with app.store.snapshot() as snapshot:
         findings += [*_intake(snapshot), *_imports(snapshot), *_releases(app, snapshot)]
     order = {"wrong": 0, "warning": 1, "fine": 2}
@@ -55,6 +55,15 @@ def _files(app: App) -> Iterator[Finding]:
     if not app.settings.shop.place:
         says = "no place is set: requests that name none follow the strictest rules, so most profiles stay off"
         yield Finding("warning", "place", says, 'set place = "…" under [shop] in tillwise.toml')
+
+
+def _law(app: App) -> Iterator[Finding]:
+    stale = app.gate.rules.unreviewed(wall_now())
+    for rule in stale[:10]:
+        says = (
+            f"the rule of {rule.place} for {rule.purpose} was last reviewed on {rule.reviewed}: more than 180 days ago"
+        )
+        yield Finding("warning", "law", says, "update tillwise, or have the rule reviewed")
 
 
 def _keys(app: App) -> Iterator[Finding]:
