@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import material
 
 from tillwise.app import App
 from tillwise.decisions import receipts
@@ -17,6 +19,7 @@ from tillwise.decisions.answer import Answer
 from tillwise.decisions.decision import Place, Request
 from tillwise.decisions.replay import Verdict
 from tillwise.errors import Conflict
+from tillwise.jobs.train import train
 
 KEY = "k-test"
 BODIES: dict[str, dict[str, Any]] = {
@@ -194,3 +197,36 @@ def test_a_batch_is_the_same_road(app: App) -> None:
             assert receipts.find(snapshot, answer.decision_id).receipt == answer.receipt
     for answer in answers[:5]:
         assert app.replayer.replay(str(answer.decision_id), from_log=True).verdict is Verdict.SAME
+
+
+def test_a_list_is_given_while_no_snapshot_can_be_kept(app: App, folder: Path) -> None:
+    """Item snapshots have nowhere to go: the list falls back and says so, and is personal again once they have."""
+    place = folder / "snapshots"
+    shutil.rmtree(place, ignore_errors=True)
+    place.write_bytes(b"in the way")
+    assert check(ask(app, "recommendations"))["degraded"] == "store_unavailable"
+    place.unlink()
+    told = check(ask(app, "recommendations"))
+    assert (told["degraded"], len(told["items"])) == (None, 5)
+
+
+def test_an_item_snapshot_cut_short_is_written_again(opened: Callable[[], App], folder: Path) -> None:
+    """A file that lost its bytes in a power cut does not stand in the way of the decisions that name it."""
+    app = opened()
+    told = check(ask(app, "recommendations"))
+    app.close()
+    files = list((folder / "snapshots").iterdir())
+    assert files
+    for file in files:
+        file.write_bytes(b"")
+    app = opened()
+    check(ask(app, "recommendations"))
+    app.close()
+    assert opened().replayer.replay(told["decision_id"]).verdict is Verdict.SAME
+
+
+def test_the_same_log_and_seed_give_the_same_model(app: App) -> None:
+    """Training again releases an artifact of the same name, so of the same bytes."""
+    before = released(app, "recommendations")
+    train(app.use_case("recommendations"), app.learners["recommendations"], material(app), app.releases)
+    assert released(app, "recommendations") == before
