@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Literal
 
-import sqlglot
-
 from tillwise.features.feature import Agg, Where
 from tillwise.features.plan import Slot
 
@@ -107,6 +105,8 @@ def from_name(window: int) -> str:
 
 def printed(text: str, dialect: Dialect) -> str:
     """Return a query laid out for reading, names quoted; raise sqlglot's ParseError when it is not the dialect's."""
+    import sqlglot  # noqa: PLC0415 - half a second to import, and only documentation needs it
+
     laid_out: str = sqlglot.parse_one(text, dialect=dialect).sql(dialect=dialect, pretty=True, identify=True)
     return laid_out
 
