@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 import msgspec
@@ -37,7 +38,7 @@ def health_routes(shop: Shop, figures: Metrics) -> tuple[Route, ...]:
         return Reply(ALIVE)
 
     async def ready(_: Call) -> Reply:
-        problems = tuple(shop.problems())
+        problems = tuple(await asyncio.to_thread(shop.problems))  # a locked store takes its time to say so
         body = _encode(Ready(not problems, problems))
         if not problems:
             return Reply(body)

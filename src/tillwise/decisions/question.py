@@ -19,8 +19,8 @@ from tillwise.vocabulary.identity import DecisionId, new_decision_id
 
 PERSONAL: Final = frozenset(
     {
-        "address", "address_hash", "bin", "card_hash", "device_id", "email", "email_hash", "id", "ip", "name", "order_id",
-        "phone", "postcode", "query", "text",
+        "address", "address_hash", "bin", "card_hash", "device_id", "email", "email_hash", "id", "ip", "name",
+        "order_id", "phone", "postcode", "query", "text",
     }
 )  # fmt: skip
 """Fields of a body that lead to a person or hold what they wrote: never in a receipt, never shown to a fallback."""

@@ -61,8 +61,8 @@ class Recalling(Protocol):
 class UseCase:
     """One question the shop asks, and everything the road needs to answer it.
 
-    `load` turns an artifact into the model handed to `steps.think`. `policy` is a msgspec-encodable frozen dataclass:
-    its hash is the policy revision. `significant` use cases need a signed override where a gate has no verdict.
+    `policy` is a msgspec-encodable frozen struct or dataclass: its hash is the policy revision. `significant` use
+    cases need a signed override where a gate has no verdict.
 
     `unrecorded` is the action when the receipt could not be made durable in time (fraud: `review`), and when even the
     fallback fails; None keeps the fallback's own. `adverse` actions are explained with what would have changed them.

@@ -49,6 +49,8 @@ class Artifact:
                 raise ArtifactDamaged(f"'{name}' is no file name for an artifact: use a-z, 0-9, '_', '.', '-'")
             _write_durably(partial / name, data)
         os.replace(partial, target)
+        _sync_folder(target)
+        _sync_folder(folder)
         return target
 
     @classmethod
@@ -78,3 +80,12 @@ def _write_durably(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable: a release must never name a model that a power cut takes away."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -19,7 +19,7 @@ def customers(store: Store, secrets: Secrets, now: Milliseconds) -> list[str]:
     with store.snapshot() as snapshot:
         rows = snapshot.all(
             "SELECT DISTINCT subject FROM facts WHERE type = ? AND line = 0 AND simulated = 0 AND at > ?"
-            " AND subject IS NOT NULL",
+            " AND subject IS NOT NULL AND epoch <= (SELECT epoch FROM head)",
             (event_code(ORDER), now - ACTIVE),
         )
         known = user_ids(snapshot, secrets, [row[0] for row in rows])

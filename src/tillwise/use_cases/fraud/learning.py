@@ -154,7 +154,7 @@ def _decided(snapshot: Snapshot) -> dict[int, tuple[int, int, int, str]]:
     """Return epoch, at, mark and action of the newest decision about each order."""
     rows = snapshot.all(
         "SELECT order_ref, epoch, at, mark, action FROM receipts"
-        " WHERE use_case = 'fraud' AND order_ref IS NOT NULL ORDER BY seq"
+        " WHERE use_case = 'fraud' AND order_ref IS NOT NULL AND delivered = 1 ORDER BY seq"
     )
     return {row[0]: (row[1], row[2], row[3], row[4]) for row in rows}
 
