@@ -36,6 +36,9 @@ from tillwise.releases.cache import ModelCache
 from tillwise.releases.releases import Releases
 from tillwise.review import case
 from tillwise.review.queue import Enqueue, ReviewQueue
+from tillwise.rights.files import SegmentFiles
+from tillwise.rights.holders import row_holders
+from tillwise.rights.rights import Rights
 from tillwise.settings import Secrets, Settings, ShopFolder
 from tillwise.stores.sqlite import SqliteStore
 from tillwise.use_cases import churn, fraud, recommendations
@@ -68,6 +71,7 @@ class App:
     road: Road
     replayer: Replayer
     reviews: ReviewQueue
+    rights: Rights
     use_cases: Mapping[str, UseCase]
     learners: Mapping[str, Learner]
 
@@ -113,6 +117,9 @@ def build_app(path: Path) -> App:
     store.commit(lambda transaction: keep_revision(transaction, gate.rules, wall_now())).result()
     releases = Releases(store, clock=clock)
     models = ModelCache(releases, folder.models)
+    segments = Segments(folder.segments)
+    replayer = Replayer(store, gate, models, use_cases)
+    rights = Rights(store, secrets, clock, replayer, rows=row_holders(tile_writer), files=(SegmentFiles(segments),))
     road = Road(store, gate, models, secrets, clock, on_receipt=(Enqueue(),))
     return App(
         folder=folder,
@@ -125,11 +132,12 @@ def build_app(path: Path) -> App:
         gate=gate,
         releases=releases,
         models=models,
-        segments=Segments(folder.segments),
+        segments=segments,
         shelf=shelf,
         road=road,
-        replayer=Replayer(store, gate, models, use_cases),
+        replayer=replayer,
         reviews=ReviewQueue(store, clock),
+        rights=rights,
         use_cases=use_cases,
         learners=learners,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +12,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from tillwise.engines.segments import COLUMNS, SETTINGS, Kind, chain, export
+from tillwise.engines.segments import COLUMNS, SETTINGS, Kind, chain, export, rewrite
 from tillwise.errors import InvalidInput, NotPermitted
 from tillwise.features.check import is_hot
 from tillwise.features.feature import Agg, FeatureSet
@@ -61,6 +61,10 @@ class Segments:
     def export(self, store: Store) -> int:
         """Write what was appended since the last export; return the position exported up to."""
         return export(store, self.folder)
+
+    def rewrite(self, store: Store, seqs: Collection[int]) -> int:
+        """Write every segment anew that held one of these erased positions; return how many."""
+        return rewrite(store, self.folder, seqs)
 
     def training_table(self, features: FeatureSet, points: Points, permit: Permit) -> TrainingTable:
         """Compute a feature set at every point, in the points' order.

@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -63,20 +65,71 @@ def export(store: Store, folder: Path) -> int:
     return end
 
 
+def rewrite(store: Store, folder: Path, seqs: Collection[int]) -> int:
+    """Write every segment anew that holds one of these positions, after rows were erased; return how many.
+
+    What a crash or a spill left behind goes too. A reader that opened a file before keeps what it opened.
+    """
+    wanted = np.array(sorted(set(seqs)), dtype=np.int64)
+    n = 0
+    for path in sorted(folder.glob("*-*")):
+        if match := _NAME.fullmatch(path.name):
+            kind: Kind = "facts" if match[1] == "facts" else "stream"
+            start, end = int(match[2]), int(match[3])
+            if np.searchsorted(wanted, start, "right") < np.searchsorted(wanted, end, "right"):
+                partial = _write_partial(store, folder, kind, start, end)
+                old = path.with_name(f".{path.name}.old")
+                shutil.rmtree(old, ignore_errors=True)
+                os.rename(path, old)
+                os.rename(partial, path)
+                shutil.rmtree(old)
+                n += 1
+    if n:
+        _remove_leftovers(folder)
+    return n
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove half-written segments of processes that are gone, and spills older than an hour."""
+    for path in folder.glob(".*-*"):
+        writer = path.name.rpartition(".")[2]
+        if not writer.isdecimal() or not _alive(int(writer)):
+            shutil.rmtree(path, ignore_errors=True)
+    for path in folder.glob(".spill/*"):
+        with suppress(OSError):
+            if path.stat().st_mtime < time.time() - 3_600:
+                path.unlink()
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def _write_segment(store: Store, folder: Path, kind: Kind, start: int, end: int) -> None:
     target = folder / f"{kind}-{start:019d}-{end:019d}"
-    partial = folder / f".{target.name}.{os.getpid()}"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(mode=0o700)
-    pages = _fact_pages(store, start, end) if kind == "facts" else _stream_pages(store, start, end)
-    for number, rows in zip(count(), pages, strict=False):
-        write_part(partial / f"{number:05d}.parquet", COLUMNS[kind], rows)
+    partial = _write_partial(store, folder, kind, start, end)
     try:
         os.rename(partial, target)
     except OSError:  # another process wrote the very same segment
         shutil.rmtree(partial)
         if not target.exists():
             raise
+
+
+def _write_partial(store: Store, folder: Path, kind: Kind, start: int, end: int) -> Path:
+    partial = folder / f".{kind}-{start:019d}-{end:019d}.{os.getpid()}"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(mode=0o700)
+    pages = _fact_pages(store, start, end) if kind == "facts" else _stream_pages(store, start, end)
+    for number, rows in zip(count(), pages, strict=False):
+        write_part(partial / f"{number:05d}.parquet", COLUMNS[kind], rows)
+    return partial
 
 
 def _fact_pages(store: Store, start: int, end: int) -> Iterator[Sequence[tuple[Any, ...]]]:

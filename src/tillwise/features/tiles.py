@@ -91,12 +91,23 @@ class TileWriter:
 
     def __call__(self, transaction: Transaction, facts: Sequence[Fact]) -> None:
         """Add the rows of the subject-free stream that an append wrote, in its own transaction."""
+        sums = self._sums(facts)
+        if sums:
+            transaction.run_many(_ADD, ((*key, *values) for key, values in sums.items()))
+
+    def subtract(self, transaction: Transaction, facts: Sequence[Fact]) -> int:
+        """Take rows out that are erased in this transaction; return how many tiles that touched."""
+        sums = self._sums(facts)
+        transaction.run_many(_ADD, ((*key, *(-value for value in values)) for key, values in sums.items()))
+        transaction.run_many(f"DELETE FROM tiles WHERE ({_KEY}) = (?, ?, ?, ?, ?, ?, ?) AND n = 0", sums.keys())
+        return len(sums)
+
+    def _sums(self, facts: Sequence[Fact]) -> dict[tuple[int, ...], list[int]]:
         sums: dict[tuple[int, ...], list[int]] = {}
         for fact in facts:
             for adder in self._by_type.get(fact.type, ()):
                 adder.add(fact, sums)
-        if sums:
-            transaction.run_many(_ADD, ((*key, *values) for key, values in sums.items()))
+        return sums
 
     def rebuild(self, transaction: Transaction, *, everything: bool = False) -> int:
         """Fill the tiles of accumulators declared after rows exist, drop those no longer declared; return how many.

@@ -36,12 +36,18 @@ class Enqueue:
         receipt = kept.receipt
         if receipt.use_case not in self._use_cases or receipt.decision.action != REVIEW:
             return
-        transaction.run(
-            "INSERT INTO reviews (decision_id, use_case, order_ref, subject, opened, value, simulated, state,"
-            " held_until) VALUES (?, ?, ?, ?, ?, ?, ?, 'open', 0) ON CONFLICT DO NOTHING",
-            (receipt.decision_id, receipt.use_case, kept.order_ref, kept.subject, receipt.at, expected_value(kept),
-             int(receipt.simulated)),
-        )  # fmt: skip
+        open_case(transaction, kept)
+
+
+def open_case(transaction: Transaction, kept: Kept) -> None:
+    """Let a decision wait for a person, as when somebody contests it; one that waits or was decided stays as it is."""
+    receipt = kept.receipt
+    transaction.run(
+        "INSERT INTO reviews (decision_id, use_case, order_ref, subject, opened, value, simulated, state,"
+        " held_until) VALUES (?, ?, ?, ?, ?, ?, ?, 'open', 0) ON CONFLICT DO NOTHING",
+        (receipt.decision_id, receipt.use_case, kept.order_ref, kept.subject, receipt.at, expected_value(kept),
+         int(receipt.simulated)),
+    )  # fmt: skip
 
 
 def expected_value(kept: Kept) -> int:

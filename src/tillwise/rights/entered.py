@@ -13,8 +13,8 @@ RECEIPT: Final = "receipt"
 REQUEST: Final = "request"
 CONTENTS: Final = {
     RECEIPT: (
-        "SELECT CAST(r.body AS TEXT) || '|' || coalesce(CAST(r.subject AS TEXT), '') || '|' ||"
-        " coalesce(CAST(r.anonymous AS TEXT), '') || '|' || coalesce(CAST(r.order_ref AS TEXT), '')"
+        "SELECT CAST(r.body AS TEXT) || '|' || coalesce(CAST(coalesce(r.subject, r.anonymous) AS TEXT), '') || '|' ||"
+        " coalesce(CAST(r.order_ref AS TEXT), '')"
         " FROM receipts r WHERE r.decision_id = l.ref"
     ),
     REQUEST: ACTS,
@@ -28,5 +28,6 @@ class AuditReceipts:
 
     def __call__(self, transaction: Transaction, kept: Kept) -> None:
         """Enter a receipt."""
-        about = "|".join("" if key is None else str(key) for key in (kept.subject, kept.anonymous, kept.order_ref))
+        who = kept.anonymous if kept.subject is None else kept.subject
+        about = "|".join("" if key is None else str(key) for key in (who, kept.order_ref))
         enter(transaction, RECEIPT, kept.receipt.decision_id, encode(kept.receipt) + b"|" + about.encode())

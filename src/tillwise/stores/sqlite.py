@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
@@ -88,6 +89,24 @@ class SqliteStore:
                 transaction.run(statement)
 
         self.commit(work).result()
+
+    def scrub(self, seconds: float = 30.0) -> None:
+        """Empty the write-ahead log, so that no deleted byte is left in it; the file itself overwrites what it frees.
+
+        Raises StoreUnavailable when readers or another process held on to the log for `seconds`.
+        """
+        self.commit(lambda transaction: None).result()
+        connection = connect(self._path, self._busy_seconds, writing=True)
+        try:
+            deadline = time.monotonic() + seconds
+            while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                if time.monotonic() > deadline:
+                    raise StoreUnavailable("the write-ahead log is being read and could not be emptied: try again")
+                time.sleep(0.01)
+        except sqlite3.Error as error:
+            raise self._unavailable(error) from error
+        finally:
+            connection.close()
 
     def close(self) -> None:
         self._closed = True

@@ -1,0 +1,93 @@
+"""Every holder of personal data in the row store, and what stays on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from tillwise.features.tiles import TileWriter
+from tillwise.rights.holder import Counts, Holder, Part, Rows
+from tillwise.rights.holders_events import Events
+from tillwise.rights.person import Person
+from tillwise.vocabulary.canonical import Json
+from tillwise.vocabulary.store import Snapshot, Transaction
+
+STAYS: Final = {
+    "dedupe": "keyed marks of message ids: a client's retry must not bring an erased person back",
+    "tombstones": "keyed marks of what was erased, so that questions about it are answered honestly",
+    "audit_leaves": "salted leaves; salt and reference are destroyed, so that a leaf proves nothing about anyone",
+    "rights_requests": "what was asked and when it was answered, under a keyed mark: proof that the law was kept",
+}
+"""Tables with marks that outlive an erasure, and why; the notice says so too."""
+
+_RECEIPT: Final = ("decision_id", "use_case", "at", "wall", "action", "model", "degraded", "simulated", "body")
+_PEOPLE: Final = Rows("profile", (
+    Part("traits", "subject", "keys", ("created", "country", "body")),
+    Part("links", "subject", "keys", ("seq",)),
+    Part("links", "anonymous", "keys"),
+    Part("subjects", "pseudonym", "keys"),
+))  # fmt: skip
+_CONSENTS: Final = Rows("consent", (
+    Part("consents", "subject", "keys",
+         ("seq", "at", "purpose", "state", "basis", "place", "notice", "evidence", "source")),
+    Part("notices_served", "subject", "keys", ("id", "sha256", "place", "at")),
+))  # fmt: skip
+_REVIEWS: Final = Rows("reviews", (
+    Part("reviews", "decision_id", "decisions", ("decision_id", "opened", "state", "verdict", "reason", "decided")),
+    Part("reviews", "subject", "keys"),
+))  # fmt: skip
+_OUTCOMES: Final = Rows("outcomes", (
+    Part("outcomes", "decision_id", "decisions", ("decision_id", "kind", "value", "at")),
+    Part("outcomes", "order_ref", "orders", ("kind", "value", "at")),
+))  # fmt: skip
+
+
+class Decisions(Rows):
+    """Receipts and the request ids they answered."""
+
+    def __init__(self) -> None:
+        super().__init__("decisions", (
+            Part("receipts", "decision_id", "decisions", _RECEIPT),
+            Part("requests", "decision_id", "decisions", ("use_case", "request_id", "wall")),
+        ))  # fmt: skip
+
+    def erase(self, transaction: Transaction, person: Person) -> Counts:
+        counts = super().erase(transaction, person)
+        for key in person.keys:  # other people's decisions on this person's device stay theirs, without the key
+            transaction.run("UPDATE receipts SET anonymous = NULL WHERE anonymous = ?", (key,))
+        return counts
+
+
+class Quarantine:
+    """Messages that were refused. They carry no key; a row is a person's when what parsed names one of their ids."""
+
+    name = "quarantine"
+    tables = frozenset({"quarantine"})
+
+    def find(self, snapshot: Snapshot, person: Person) -> Counts:
+        n = len(self._rows(snapshot, person))
+        return {"quarantine": n} if n else {}
+
+    def export(self, snapshot: Snapshot, person: Person) -> Iterator[Json]:
+        for row in self._rows(snapshot, person):
+            yield {"table": "quarantine", "wall": row[1], "reason": row[2], "type": row[3], "parsed": row[4]}
+
+    def erase(self, transaction: Transaction, person: Person) -> Counts:
+        rows = self._rows(transaction, person)
+        transaction.run_many("DELETE FROM quarantine WHERE id = ?", [(row[0],) for row in rows])
+        return {"quarantine": len(rows)} if rows else {}
+
+    @staticmethod
+    def _rows(snapshot: Snapshot, person: Person) -> list[tuple[int, int, str, str | None, str]]:
+        rows: dict[int, tuple[int, int, str, str | None, str]] = {}
+        for text in person.ids:
+            sql = "SELECT id, wall, reason, type, parsed FROM quarantine WHERE parsed LIKE ? ESCAPE '!'"
+            pattern = text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+            for row in snapshot.all(sql, (f'%"{pattern}"%',)):
+                rows[row[0]] = (row[0], row[1], row[2], row[3], row[4])
+        return list(rows.values())
+
+
+def row_holders(tiles: TileWriter) -> tuple[Holder, ...]:
+    """Return every holder of the row store, in the order they are exported and erased."""
+    return (_PEOPLE, _CONSENTS, Events(tiles.subtract), Decisions(), _REVIEWS, _OUTCOMES, Quarantine())
