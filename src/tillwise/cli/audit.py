@@ -19,7 +19,7 @@ SHOWN = 20
 
 @click.group()
 def audit_command() -> None:
-    """Verify the log of acts, requests and receipts, and make checkpoints to keep elsewhere."""
+    """Verify the log of requests and erasures, and make checkpoints to keep elsewhere."""
 
 
 @audit_command.command("verify")

@@ -24,6 +24,8 @@ COMMANDS: Final = {
     "rollback": "tillwise.cli.release",
     "review": "tillwise.cli.review",
     "consent": "tillwise.cli.consent",
+    "privacy": "tillwise.cli.privacy",
+    "audit": "tillwise.cli.audit",
     "features": "tillwise.cli.features",
     "keys": "tillwise.cli.keys",
     "work": "tillwise.cli.work",

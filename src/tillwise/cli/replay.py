@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 import msgspec
 
-from tillwise.app import build_app
+from tillwise.app import App, build_app
 from tillwise.cli.main import json_option, shop_option
 from tillwise.cli.show import Show
-from tillwise.decisions.replay import Verdict
+from tillwise.decisions.replay import Replayed, Verdict
+from tillwise.errors import NotFound
 
 
 @click.command()
@@ -22,7 +23,7 @@ def replay_command(decision_id: str, shop: Path, *, from_log: bool, as_json: boo
     """Replay DECISION_ID from its receipt: same, differs, erased or expired. Exit code 1 when it differs."""
     app = build_app(shop)
     try:
-        replayed = app.replayer.replay(decision_id, from_log=from_log)
+        replayed = _replay(app, decision_id, from_log=from_log)
     finally:
         app.close()
     show = Show(as_json)
@@ -32,7 +33,7 @@ def replay_command(decision_id: str, shop: Path, *, from_log: bool, as_json: boo
             "decision_id": decision_id,
             "verdict": replayed.verdict.value,
             "notes": list(replayed.notes),
-            "recorded": msgspec.json.decode(replayed.recorded),
+            "recorded": msgspec.json.decode(replayed.recorded) if replayed.recorded else None,
             "replayed": again,
         }
     )
@@ -41,3 +42,12 @@ def replay_command(decision_id: str, shop: Path, *, from_log: bool, as_json: boo
         show.line(f"  {note}")
     if replayed.verdict is Verdict.DIFFERS:
         raise SystemExit(1)
+
+
+def _replay(app: App, decision_id: str, *, from_log: bool) -> Replayed:
+    try:
+        return app.replayer.replay(decision_id, from_log=from_log)
+    except NotFound:
+        if app.rights.erased_at(decision_id) is None:
+            raise
+        return Replayed(Verdict.ERASED, b"", notes=("it was erased together with the person it was about",))

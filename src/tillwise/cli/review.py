@@ -65,9 +65,7 @@ def take_command(decision_id: str | None, reviewer: str, shop: Path, *, as_json:
 @click.option("--as", "reviewer", default=getuser, help="Who decides (default: your login).")
 @shop_option
 @json_option
-def decide_command(
-    decision_id: str, verdict: str, reason: str, reviewer: str, shop: Path, *, as_json: bool
-) -> None:
+def decide_command(decision_id: str, verdict: str, reason: str, reviewer: str, shop: Path, *, as_json: bool) -> None:
     """Write a verdict with its reason; the model learns from it."""
     app = build_app(shop)
     try:

@@ -1,0 +1,103 @@
+"""A person's rights from the command line, from the request to the proof."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from tillwise.app import build_app
+from tillwise.cli.init import create_shop
+from tillwise.cli.main import cli
+from tillwise.decisions.decision import Place, Request
+from tillwise.events.ingest import read_message
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A shop with one customer, and the id of the decision about their order."""
+    shop = tmp_path_factory.mktemp("privacy") / "shop"
+    create_shop(shop)
+    app = build_app(shop)
+    now = app.clock.now()
+    messages: list[dict[str, Any]] = [
+        {"type": "identify", "anonymousId": "v-9", "userId": "c-9", "traits": {"country": "DE"}},
+        {"type": "track", "event": "Products Searched", "userId": "c-9", "properties": {"query": "=a wish"}},
+    ]
+    app.log.append([read_message(each, received=now) for each in messages]).result()
+    order = {"id": "o-9", "amount": 9_000_000, "currency": "EUR", "items": []}
+    body = {"order": order, "payment": {"method": "card"}}
+    answer = app.road.decide(
+        app.use_case("fraud"), Request(None, body, subject="c-9", place=Place("DE"), deadline_ms=20_000), "k"
+    )
+    app.close()
+    assert answer.decision_id is not None
+    return shop, answer.decision_id
+
+
+def told(shop: Path, *words: str, code: int = 0) -> Any:
+    """Run a privacy command and return its document, or the line it is refused with."""
+    result = CliRunner().invoke(cli, ["privacy", *words, "--json", "--shop", str(shop)])
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+    return json.loads(result.stdout) if code == 0 else result.stderr
+
+
+ASKING = ("--place", "DE", "--identity-checked")
+
+
+def test_rights_from_the_first_request_to_the_last(lived: tuple[Path, str], tmp_path: Path) -> None:
+    """Nothing without proof; then access, a copy, a correction, an objection, reasons, a reviewer; then gone."""
+    shop, decision = lived
+    assert "check who is asking" in told(shop, "access", "c-9", "--place", "DE", code=1)
+    (waiting,) = told(shop, "requests")
+    assert (waiting["kind"], waiting["state"], waiting["law"]) == ("access", "verifying", "GDPR 12(3)")
+    assert told(shop, "extend", waiting["request"])["extended"] is True
+    told(shop, "extend", waiting["request"], code=1)
+
+    found = told(shop, "access", "c-9", *ASKING)
+    assert found["request"] == waiting["request"]
+    assert {each["id"] for each in found["data"]["identity"]} == {"c-9", "v-9"}
+    assert decision in json.dumps(found["data"]["decisions"])
+    assert told(shop, "requests") == []
+
+    told(shop, "export", "c-9", *ASKING, "--out", str(tmp_path / "copy"))
+    with (tmp_path / "copy" / "events.csv").open() as file:
+        assert any("=a wish" in row["properties"] for row in csv.DictReader(file))
+    assert (
+        json.loads((tmp_path / "copy" / "everything.json").read_text()) == told(shop, "access", "c-9", *ASKING)["data"]
+    )
+    assert "exists already" in told(shop, "export", "c-9", *ASKING, "--out", str(tmp_path / "copy"), code=1)
+
+    told(shop, "rectify", "c-9", "country=FR", *ASKING)
+    assert told(shop, "access", "c-9", *ASKING)["data"]["profile"][0]["country"] == "FR"
+    assert "country" in told(shop, "rectify", "c-9", "shoe=44", *ASKING, code=1)
+
+    assert "recommend" in told(shop, "object", "c-9", *ASKING)["result"]["ended"]
+    said = CliRunner().invoke(cli, ["consent", "show", "c-9", "--json", "--shop", str(shop)])
+    states = {each["purpose"]: each["state"] for each in json.loads(said.stdout)}
+    assert states["recommend"] == states["train"] == "withdrawn"
+
+    assert told(shop, "explain", "c-9", *ASKING)["data"]["decisions"][0]["decision_id"] == decision
+    assert told(shop, "review", "c-9", decision, *ASKING)["result"] == {"review": "opened"}
+    assert "no such decision" in told(shop, "review", "c-9", "d-somebody-else", *ASKING, code=1)
+    (left,) = told(shop, "requests")
+    assert told(shop, "refuse", left["request"], "right_does_not_apply")["state"] == "refused"
+
+    assert told(shop, "erase", "c-9", *ASKING)["state"] == "done"
+    assert told(shop, "access", "c-9", *ASKING)["result"].keys() == {"held", "erased"}
+    assert told(shop, "resume") == []
+    replayed = CliRunner().invoke(cli, ["replay", decision, "--json", "--shop", str(shop)])
+    assert json.loads(replayed.stdout)["verdict"] == "erased"
+    audit = CliRunner().invoke(cli, ["audit", "verify", "--json", "--shop", str(shop)])
+    assert audit.exit_code == 0, audit.output
+    assert json.loads(audit.stdout)["entries"] > 0
+
+
+def test_nobody_known_is_answered_too(lived: tuple[Path, str]) -> None:
+    """A request about somebody never seen is done: nothing is held."""
+    assert told(lived[0], "erase", "nobody", *ASKING)["result"] == {"held": "nothing"}
