@@ -14,10 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from tillwise.cli.main import COMMANDS
+
 ROOT = Path(__file__).parents[2]
 FENCE = re.compile(r"^```(?P<language>\w*)(?: file=(?P<file>\S+))?\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 PAGES = sorted(
-    page for page in (ROOT / "docs").glob("*.md") if re.search(r"^```(sh|python)", page.read_text("utf-8"), re.MULTILINE)
+    page
+    for page in (ROOT / "docs").glob("*.md")
+    if re.search(r"^```(sh|python)", page.read_text("utf-8"), re.MULTILINE)
 )
 
 
@@ -38,24 +42,30 @@ def test_a_page_does_what_it_says(page: Path, tmp_path: Path) -> None:
         else:
             continue
         done = subprocess.run(
-            command, cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=240
+            command,
+            cwd=tmp_path,
+            env={**os.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
         )
         assert done.returncode == 0, f"{page.name}:\n{body}\n{done.stdout}\n{done.stderr}"
 
 
 def test_every_command_is_documented() -> None:
     """A command without a word about it in docs/commands.md is a red test."""
-    from tillwise.cli.main import COMMANDS
-
     text = (ROOT / "docs" / "commands.md").read_text("utf-8")
     assert [name for name in COMMANDS if f"`{name}" not in text] == []
 
 
 def test_links_between_pages_lead_somewhere() -> None:
     """No page points at a file that is not there."""
-    broken = []
-    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
-        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
-            if not (page.parent / target).exists():
-                broken.append(f"{page.relative_to(ROOT)} → {target}")
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    broken = [
+        f"{page.relative_to(ROOT)} → {target}"
+        for page in pages
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8"))
+        if not (page.parent / target).exists()
+    ]
     assert broken == []

@@ -65,10 +65,10 @@ def test_a_computed_product_is_rounded_half_even_once() -> None:
 def test_a_point_after_the_head_sees_its_row_and_a_point_before_a_row_does_not() -> None:
     """Ties are never left to chance: the mark stands between two rows."""
     after = Point.after(Head(seq=7, at=100, epoch=1), now=90)
-    assert (100, 2 * 7) < (after.at, after.mark)
+    assert (after.at, after.mark) > (100, 2 * 7)
     before = Point.before(epoch=1, at=100, seq=7)
-    assert not (100, 2 * 7) < (before.at, before.mark)
-    assert (100, 2 * 6) < (before.at, before.mark)
+    assert not (before.at, before.mark) > (100, 2 * 7)
+    assert (before.at, before.mark) > (100, 2 * 6)
 
 
 def test_purposes_are_distinct_bits() -> None:
