@@ -304,9 +304,11 @@ def run(book: Handbook) -> dict[str, list[tuple[float, float, float]]]:
         hidden = book.unknowable[test].sum() / book.y[test].sum()
         print(f"\n{week}: {train.sum()} / {test.sum()} rows, {int(book.y[test].sum())} frauds")
         print(
-            f"  a perfect ranking reaches CP@100 {perfect[2]:.3f}; {hidden:.0%} of the frauds are at terminals of which no"
+            f"  a perfect ranking reaches CP@100 {perfect[2]:.3f}; {hidden:.0%} of the frauds are at terminals of which"
         )
-        print(f"  fraud can be known yet: with these in random order the best AUC is {1 - hidden / 2:.3f}", flush=True)
+        print(
+            f"  no fraud can be known yet: with these in random order the best AUC is {1 - hidden / 2:.3f}", flush=True
+        )
         results.setdefault("a perfect ranking", []).append(perfect)
         for name, (table, fit) in methods.items():
             for days, rows, share in (("7 days", train, 1.0), ("all labelled days", longer & sampled, HONEST_SHARE)):
