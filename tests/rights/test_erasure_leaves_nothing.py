@@ -191,6 +191,7 @@ def test_tiles_after_an_erasure_are_those_of_a_log_without_the_person(shop: Shop
 def test_segments_are_rewritten_without_the_person(shop: Shop) -> None:
     """The exported log holds what the row store holds, before and after."""
     live(shop, "segment")
+    live(shop, "neighbour")
     shop.app.segments.export(shop.app.store)
     shop.rights.erase(ask("segment", Kind.ERASURE))
     shop.app.segments.export(shop.app.store)

@@ -32,9 +32,10 @@ class Upkeep:
         return self
 
     def stop(self) -> None:
-        """End the thread; return when it is done."""
+        """End the thread if it ever began; return when it is done."""
         self._stop.set()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
 
     def once(self) -> None:
         """Refresh the item snapshot and load what is released."""
