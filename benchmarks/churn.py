@@ -9,7 +9,9 @@ judged by what was known at its end; the truth is whether they buy within the ho
 All learning uses days whose horizon was over by then: every 30th day back from the last such day; what is older
 weighs half as much for each horizon. The candidate (trees, or a logistic regression on a person's rhythm) is chosen on
 people held out, and calibrated on the newest of those days. Features come from the churn use case's own declarations,
-computed by the training table that serves it.
+computed by the training table that serves it. Stated openly: which rhythm columns to use and that a row halves in
+weight per horizon were settled after seeing results on these two tables, and differences of 0.002 in AUC lie well
+within one standard error.
 
 Peers, on the same people: the recency rule (days since the last order), BG/NBD's 1 - exp(-E) fitted on each person's
 purchases up to the day (those of one day merged, in weeks), and a logistic regression on recency, frequency and
