@@ -1,0 +1,28 @@
+"""The doctor: says in plain words what is missing, unsafe or stale, with the command that mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tillwise.app.build import App
+from tillwise.app.doctor.data import imports, intake
+from tillwise.app.doctor.finding import Finding
+from tillwise.app.doctor.keys import keys
+from tillwise.app.doctor.place import files, law
+from tillwise.app.doctor.releases import releases
+
+
+def examine(app: App) -> list[Finding]:
+    """Look at files, law, keys, data, imports and releases; what is wrong comes first."""
+    order = {"wrong": 0, "warning": 1, "fine": 2}
+    return sorted(_all(app), key=lambda finding: order[finding.level])
+
+
+def _all(app: App) -> Iterator[Finding]:
+    yield from files(app)
+    yield from law(app)
+    yield from keys(app)
+    with app.store.snapshot() as snapshot:
+        yield from intake(snapshot)
+        yield from imports(snapshot)
+        yield from releases(app, snapshot)
