@@ -10,16 +10,13 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Final
 
+from tillwise.access import tables
 from tillwise.access.key import ROLES, SCOPES, Key, key_hash, new_key_text
 from tillwise.errors import InvalidInput, NotFound, StoreUnavailable
 from tillwise.vocabulary.clock import Milliseconds, wall_now
 from tillwise.vocabulary.store import Row, Store, Transaction
 
-TABLES: Final = (
-    "CREATE TABLE IF NOT EXISTS keys (key_id TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE, role TEXT NOT NULL,"
-    " scopes TEXT NOT NULL, created INTEGER NOT NULL, expires INTEGER NOT NULL, last_used INTEGER, revoked INTEGER)"
-    " STRICT",
-)
+TABLES: Final = tables.TABLES
 DAY: Final = 86_400_000
 RECHECK_SECONDS: Final = 1.0
 """A revoked key stops answering after this long at the latest, in every process."""

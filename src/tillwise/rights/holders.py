@@ -7,6 +7,7 @@ from typing import Final
 
 from tillwise.features.tiles import TileWriter
 from tillwise.rights.holder import Counts, Holder, Part, Rows
+from tillwise.rights.holders_access import Reads
 from tillwise.rights.holders_events import Events
 from tillwise.rights.person import Person
 from tillwise.vocabulary.canonical import Json
@@ -90,4 +91,4 @@ class Quarantine:
 
 def row_holders(tiles: TileWriter) -> tuple[Holder, ...]:
     """Return every holder of the row store, in the order they are exported and erased."""
-    return (_PEOPLE, _CONSENTS, Events(tiles.subtract), Decisions(), _REVIEWS, _OUTCOMES, Quarantine())
+    return (_PEOPLE, _CONSENTS, Events(tiles.subtract), Decisions(), _REVIEWS, _OUTCOMES, Quarantine(), Reads())
