@@ -111,6 +111,7 @@ def build_app(path: Path) -> App:
     use_cases, learners = _use_cases(settings, secrets, shelf, read_shop_file(path))
     store = SqliteStore(folder.database)
     store.create(TABLES)
+    store.commit(ledger.upgrade).result()
     tile_writer = TileWriter(use_case.features for use_case in use_cases.values())
     store.commit(tile_writer.rebuild).result()
     gate = Gate(default_place=settings.shop.place, rules=load_rules(preset=settings.privacy.preset))

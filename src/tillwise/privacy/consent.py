@@ -23,6 +23,7 @@ _DPV: Final = {
     State.REFUSED: "ConsentRefused",
     State.WITHDRAWN: "ConsentWithdrawn",
     State.INVALIDATED: "ConsentInvalidated",
+    State.RESTRICTED: "ConsentStatusInvalidForProcessing",
 }
 
 

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from tillwise.events.log import read_head
 from tillwise.privacy import ledger
 from tillwise.privacy.judgement import NOBODY, judge
-from tillwise.privacy.ledger import Standing, State
 from tillwise.privacy.permit import PastPermit, Permit, Withheld, seal
 from tillwise.privacy.purposes import UNKNOWN, Rule, Rulebook, strictest
 from tillwise.privacy.rule_file import load_rules
@@ -116,8 +115,8 @@ class Gate:
         said = {
             (row[0], row[1]): row
             for row in snapshot.all(
-                "SELECT subject, purpose, seq, state, basis, place, at FROM consents WHERE purpose IN (?, ?)"
-                " ORDER BY seq",
+                "SELECT subject, purpose, seq, state, basis, place, at, since, guardian, material FROM consents"
+                " WHERE purpose IN (?, ?) ORDER BY seq",
                 wanted,
             )
         }
@@ -138,7 +137,7 @@ class Gate:
     def _may(
         self, purpose: Purpose, places: tuple[str | None, str | None], row: Row | None, at: int, *, visitor: bool
     ) -> bool:
-        own = None if row is None else Standing(row[2], State(row[3]), row[4], row[5], row[6])
+        own = None if row is None else ledger.standing_of(row[2:])
         return judge(self._rule(self._rules, purpose, places, visitor=visitor), own, None, frozenset(), at).granted
 
     def _rule(self, rules: Rulebook, purpose: Purpose, named: tuple[str | None, str | None], *, visitor: bool) -> Rule:

@@ -33,6 +33,9 @@ def judge(rule: Rule, own: Standing | None, other: Standing | None, signals: fro
 
     An explicit yes outweighs a signal, and a refusal outweighs everything; word and signal both stand in the permit.
     """
+    for standing in (own, other):
+        if standing is not None and standing.state is State.RESTRICTED:
+            return Verdict(granted=False, cause="restricted")
     if rule.default is Default.BAN:
         return Verdict(granted=False, cause="banned_in_place")
     if rule.purpose is Purpose.FRAUD_PREVENTION:
@@ -54,6 +57,8 @@ def _weighed(rule: Rule, own: Standing, signals: frozenset[str], at: int) -> Ver
     """Judge somebody who said something, and did not refuse."""
     if own.state is State.INVALIDATED:
         return _unasked(rule, rule.basis, signals, "consent_invalidated")
+    if own.state in (State.LIFTED, State.IMPLIED):
+        return _unasked(rule, rule.basis, signals, "consent_missing")
     if own.basis == BENCHMARK:
         return Verdict(granted=True, basis=own.basis)
     if own.state is not State.GIVEN and own.basis != "consent":

@@ -7,7 +7,7 @@ answer. The newest fact of a person and purpose counts. What an import declares 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -15,19 +15,27 @@ from tillwise.errors import InvalidInput
 from tillwise.events.log import allocate
 from tillwise.privacy import revisions, served
 from tillwise.vocabulary.identity import Pseudonym
-from tillwise.vocabulary.purpose import Purpose
-from tillwise.vocabulary.store import Snapshot, Transaction
+from tillwise.vocabulary.purpose import PERSONAL_PURPOSES, Purpose
+from tillwise.vocabulary.store import Row, Snapshot, Transaction
 
 TABLES: Final = (
     *served.TABLES,
     *revisions.TABLES,
     "CREATE TABLE IF NOT EXISTS consents (subject INTEGER NOT NULL, purpose TEXT NOT NULL, seq INTEGER NOT NULL,"
     " at INTEGER NOT NULL, state TEXT NOT NULL, basis TEXT NOT NULL, place TEXT NOT NULL, notice TEXT NOT NULL,"
-    " evidence TEXT NOT NULL, source TEXT NOT NULL, PRIMARY KEY (subject, purpose, seq)) STRICT, WITHOUT ROWID",
+    " evidence TEXT NOT NULL, source TEXT NOT NULL, age INTEGER NOT NULL DEFAULT -1,"
+    " guardian INTEGER NOT NULL DEFAULT 0, since INTEGER NOT NULL DEFAULT 0, material TEXT NOT NULL DEFAULT '',"
+    " PRIMARY KEY (subject, purpose, seq)) STRICT, WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS consents_newest ON consents (subject, seq)",
     "CREATE INDEX IF NOT EXISTS consents_seq ON consents (seq)",
     "CREATE INDEX IF NOT EXISTS consents_benchmark ON consents (basis) WHERE basis = 'benchmark'",
 )
+
+LATER_COLUMNS: Final = (
+    ("age", "INTEGER NOT NULL DEFAULT -1"), ("guardian", "INTEGER NOT NULL DEFAULT 0"),
+    ("since", "INTEGER NOT NULL DEFAULT 0"), ("material", "TEXT NOT NULL DEFAULT ''"),
+)  # fmt: skip
+"""Columns a shop of an earlier release lacks: see `upgrade`."""
 
 BENCHMARK = "benchmark"
 """The basis of a benchmark's data: it lets everything be read, and `serve` refuses a shop that holds it."""
@@ -38,8 +46,9 @@ BASES: Final = frozenset({"consent", "contract", "legitimate_interest", "legal_o
 class State(StrEnum):
     """What was said; `declared` is what an import says was said elsewhere, not witnessed here.
 
-    `invalidated` is our own word: an earlier yes was found not to count. That a yes has run out is never stored, it
-    follows from its age.
+    `invalidated` is our own word: an earlier yes was found not to count. `restricted` (GDPR 18) puts every use on hold,
+    `lifted` says that the hold ended and nothing had been said before it. `implied` is going on after a notice, without
+    a word: it counts only where nobody has to be asked. That a yes has run out follows from its age, it is not stored.
     """
 
     GIVEN = "given"
@@ -47,11 +56,18 @@ class State(StrEnum):
     WITHDRAWN = "withdrawn"
     INVALIDATED = "invalidated"
     DECLARED = "declared"
+    IMPLIED = "implied"
+    RESTRICTED = "restricted"
+    LIFTED = "lifted"
 
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """One thing a person said, with what they had read and where it came from (`banner`, `account page`, …)."""
+    """One thing a person said, with what they had read and where it came from (`banner`, `account page`, …).
+
+    `age` is the lower end of their age band when it is told now (see privacy/age.py), -1 to keep what is known.
+    `material` names what the notice said of this purpose (see privacy/material.py).
+    """
 
     subject: Pseudonym
     purpose: Purpose
@@ -61,27 +77,39 @@ class Consent:
     evidence: str = ""
     source: str = "api"
     basis: str = "consent"
+    age: int = -1
+    guardian: bool = False
+    material: str = ""
 
 
 class Standing(NamedTuple):
-    """The fact that counts for one person and purpose."""
+    """The fact that counts for one person and purpose; `at` is when it was said first."""
 
     seq: int
     state: State
     basis: str
     place: str
     at: int = 0
+    guardian: bool = False
+    material: str = ""
 
 
 class Spoken(NamedTuple):
-    """A person's newest fact of any purpose (0 and "" when there is none), and the standing of one purpose."""
+    """A person's newest fact of any purpose (0 and "" when there is none), and the standing of one purpose.
+
+    `age` is the age band known at that fact, -1 when nobody told it.
+    """
 
     seq: int
     place: str
     standing: Standing | None
+    age: int = -1
 
 
 NOTHING_SAID: Final = Spoken(0, "", None)
+RESTRICTABLE: Final = (*PERSONAL_PURPOSES, Purpose.SHARE)
+"""What a restriction puts on hold."""
+_EVER: Final = 2**62
 _NEAR: Final = 12
 """The newest facts read in one go; nearly everybody has fewer."""
 
@@ -109,23 +137,87 @@ class DeclaredBasis:
                 raise InvalidInput(f"'{said.basis}' is no basis for {purpose}: use one of {known}", field="basis")
 
 
+_APPEND: Final = (
+    "INSERT INTO consents (subject, purpose, seq, at, state, basis, place, notice, evidence, source, age, guardian,"
+    " since, material) VALUES (?1, ?2, ?3, ?4, ?5, ?6,"
+    " ifnull(nullif(?7, ''), ifnull((SELECT place FROM consents WHERE subject = ?1 ORDER BY seq DESC LIMIT 1), '')),"
+    " ?8, ?9, ?10,"
+    " ifnull(nullif(?11, -1), ifnull((SELECT age FROM consents WHERE subject = ?1 ORDER BY seq DESC LIMIT 1), -1)),"
+    " ?12, ?13, ?14)"
+)
+"""Every fact carries the place and age band known so far: the newest one answers for the gate without another look."""
+
+
 def record(transaction: Transaction, consent: Consent, now: int) -> tuple[int, int]:
-    """Append what a person said at `now` (log clock); return its position and time (seq, at)."""
+    """Append what a person said at `now` (log clock); return its position and time (seq, at).
+
+    A no, or what happens to a yes, does not end a restriction: only the person's own yes does (GDPR 18(2)).
+    """
     if consent.purpose is Purpose.OPERATIONS:
         raise InvalidInput("operations use no personal data: there is nothing to consent to", field="purpose")
+    held = state(transaction, consent.subject, consent.purpose, _EVER)
+    said = _append(transaction, consent, now)
+    if held is not None and held.state is State.RESTRICTED and consent.state not in (State.GIVEN, State.LIFTED):
+        _append(transaction, replace(consent, state=State.RESTRICTED, basis="none", evidence=""), now)
+    return said
+
+
+def _append(transaction: Transaction, consent: Consent, now: int, since: int = 0) -> tuple[int, int]:
     seq, at = allocate(transaction, 1, now)
     transaction.run(
-        "INSERT INTO consents (subject, purpose, seq, at, state, basis, place, notice, evidence, source)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        _APPEND,
         (consent.subject, consent.purpose.value, seq, at, consent.state.value, consent.basis, consent.place,
-         consent.notice, consent.evidence, consent.source),
+         consent.notice, consent.evidence, consent.source, consent.age, int(consent.guardian), since, consent.material),
     )  # fmt: skip
     return seq, at
 
 
+def restrict(transaction: Transaction, person: Pseudonym, now: int, *, place: str, source: str) -> int:
+    """Put every use of a person's data on hold (GDPR 18), fraud prevention included; return the last position.
+
+    The next decision of every worker then goes on without anything personal. Repeating it changes nothing.
+    """
+    last = 0
+    for purpose in RESTRICTABLE:
+        held = state(transaction, person, purpose, _EVER)
+        if held is None or held.state is not State.RESTRICTED:
+            said = Consent(person, purpose, State.RESTRICTED, place=place, source=source, basis="none")
+            last, _ = _append(transaction, said, now)
+    return last or consent_seq(transaction, person)
+
+
+def lift(transaction: Transaction, person: Pseudonym, now: int, *, source: str) -> int:
+    """End a restriction: append again, per purpose, what stood before it, with the day it was said; return how many."""
+    lifted = 0
+    for purpose in RESTRICTABLE:
+        held = state(transaction, person, purpose, _EVER)
+        if held is not None and held.state is State.RESTRICTED:
+            _append(transaction, *_before(transaction, person, purpose, held.place, now, source))
+            lifted += 1
+    return lifted
+
+
+def _before(
+    snapshot: Snapshot, person: Pseudonym, purpose: Purpose, place: str, now: int, source: str
+) -> tuple[Consent, int, int]:
+    """Return the newest fact that is no restriction, to be appended at `now`, and when it was said first."""
+    row = snapshot.one(
+        "SELECT state, basis, place, notice, evidence, guardian, material, ifnull(nullif(since, 0), at) FROM consents"
+        " WHERE subject = ? AND purpose = ? AND state <> 'restricted' ORDER BY seq DESC LIMIT 1",
+        (person, purpose.value),
+    )
+    if row is None:
+        return Consent(person, purpose, State.LIFTED, place=place, source=source, basis="none"), now, 0
+    said = Consent(
+        person, purpose, State(row[0]), row[2], row[3], row[4], source, row[1], guardian=bool(row[5]), material=row[6]
+    )
+    return said, now, row[7]
+
+
 _DECLARE: Final = (
-    "INSERT INTO consents (subject, purpose, seq, at, state, basis, place, notice, evidence, source)"
-    " SELECT ?, ?, ?, ?, 'declared', ?, ?, ?, ?, ? WHERE NOT EXISTS"
+    "INSERT INTO consents (subject, purpose, seq, at, state, basis, place, notice, evidence, source, age)"
+    " SELECT ?, ?, ?, ?, 'declared', ?, ?, ?, ?, ?, ifnull("
+    "(SELECT age FROM consents WHERE subject = ? ORDER BY seq DESC LIMIT 1), -1) WHERE NOT EXISTS"
     " (SELECT 1 FROM consents WHERE subject = ? AND purpose = ? AND (state <> 'declared' OR"
     " (basis = ? AND place = ? AND notice = ? AND seq ="
     " (SELECT max(seq) FROM consents WHERE subject = ? AND purpose = ?))))"
@@ -143,7 +235,7 @@ def declare(
     transaction.run_many(
         _DECLARE,
         (
-            (subject, purpose.value, seq, at, said.basis, basis.place, said.notice, said.evidence, source,
+            (subject, purpose.value, seq, at, said.basis, basis.place, said.notice, said.evidence, source, subject,
              subject, purpose.value, said.basis, basis.place, said.notice, subject, purpose.value)
             for subject in subjects
             for purpose, said in basis.purposes.items()
@@ -154,28 +246,34 @@ def declare(
 def state(snapshot: Snapshot, subject: Pseudonym, purpose: Purpose, up_to: int) -> Standing | None:
     """Return what counts for a person and purpose as of position `up_to`, None when they never said anything."""
     row = snapshot.one(
-        "SELECT seq, state, basis, place, at FROM consents WHERE subject = ? AND purpose = ? AND seq <= ?"
-        " ORDER BY seq DESC LIMIT 1",
+        "SELECT seq, state, basis, place, at, since, guardian, material FROM consents"
+        " WHERE subject = ? AND purpose = ? AND seq <= ? ORDER BY seq DESC LIMIT 1",
         (subject, purpose.value, up_to),
     )
-    return None if row is None else Standing(row[0], State(row[1]), row[2], row[3], row[4])
+    return None if row is None else standing_of(row)
+
+
+def standing_of(row: Row) -> Standing:
+    """Return what a row of (seq, state, basis, place, at, since, guardian, material) says."""
+    seq, said, basis, place, at, since, guardian, material = row
+    return Standing(seq, State(said), basis, place, since or at, bool(guardian), material)
 
 
 def spoken(snapshot: Snapshot, subject: Pseudonym, purpose: Purpose, up_to: int) -> Spoken:
     """Return a person's newest fact of any purpose, and what counts for one purpose, as of position `up_to`."""
     rows = snapshot.all(
-        f"SELECT seq, place, purpose, state, basis, at FROM consents WHERE subject = ? AND seq <= ?"
-        f" ORDER BY seq DESC LIMIT {_NEAR}",
+        f"SELECT seq, state, basis, place, at, since, guardian, material, purpose, age FROM consents"
+        f" WHERE subject = ? AND seq <= ? ORDER BY seq DESC LIMIT {_NEAR}",
         (subject, up_to),
     )
     if not rows:
         return NOTHING_SAID
-    name = purpose.value
+    name, newest = purpose.value, rows[0]
     for row in rows:
-        if row[2] == name:
-            return Spoken(rows[0][0], rows[0][1], Standing(row[0], State(row[3]), row[4], row[1], row[5]))
+        if row[8] == name:
+            return Spoken(newest[0], newest[3], standing_of(row[:8]), newest[9])
     counts = None if len(rows) < _NEAR else state(snapshot, subject, purpose, up_to)
-    return Spoken(rows[0][0], rows[0][1], counts)
+    return Spoken(newest[0], newest[3], counts, newest[9])
 
 
 def consent_seq(snapshot: Snapshot, *people: Pseudonym | None) -> int:
@@ -193,6 +291,14 @@ def moved_since(snapshot: Snapshot, seq: int) -> set[Pseudonym]:
     return {Pseudonym(row[0]) for row in snapshot.all("SELECT DISTINCT subject FROM consents WHERE seq > ?", (seq,))}
 
 
+def upgrade(transaction: Transaction) -> None:
+    """Give the ledger of an earlier release the columns it lacks; repeating it changes nothing."""
+    known = {row[1] for row in transaction.all("PRAGMA table_info(consents)")}
+    for name, kind in LATER_COLUMNS:
+        if name not in known:
+            transaction.run(f"ALTER TABLE consents ADD COLUMN {name} {kind}")
+
+
 def holds_benchmark(snapshot: Snapshot) -> bool:
     """Return True when any data here rest on the basis `benchmark`, with which no shop may be served."""
     return snapshot.one("SELECT 1 FROM consents WHERE basis = 'benchmark' LIMIT 1") is not None
@@ -200,7 +306,7 @@ def holds_benchmark(snapshot: Snapshot) -> bool:
 
 def history(snapshot: Snapshot, subject: Pseudonym) -> list[dict[str, str | int]]:
     """Return everything a person ever said, oldest first."""
-    columns = ("purpose", "seq", "at", "state", "basis", "place", "notice", "evidence", "source")
+    columns = ("purpose", "seq", "at", "state", "basis", "place", "notice", "evidence", "source", "age", "guardian")
     rows = snapshot.all(
         f"SELECT {', '.join(columns)} FROM consents WHERE subject = ? ORDER BY seq, purpose", (subject,)
     )
