@@ -105,8 +105,8 @@ def test_the_catalogue_and_what_is_known_of_people(shop: ImportedShop) -> None:
         assert ann is not None
         assert bob is not None
         assert (item.title, item.cost, item.currency) == ("Darjeeling", 250, None)
-        assert traits_of(snapshot, ann) == {"created_at": 1_577_836_800_000, "country": "DE"}
-        assert traits_of(snapshot, bob) == {"country": "FR"}
+        assert traits_of(snapshot, SECRETS, ann) == {"created_at": 1_577_836_800_000, "country": "DE"}
+        assert traits_of(snapshot, SECRETS, bob) == {"country": "FR"}
 
 
 def test_without_a_basis_rows_are_for_operations_only(shop: ImportedShop) -> None:

@@ -114,7 +114,7 @@ def test_traits_are_merged_and_the_newest_wins(store: SqliteStore) -> None:
     with store.snapshot() as snapshot:
         subject = find_pseudonym(snapshot, SECRETS, "u")
         assert subject is not None
-        assert traits_of(snapshot, subject) == {
+        assert traits_of(snapshot, SECRETS, subject) == {
             "created_at": 1577836800000,
             "country": "DE",
             "loyalty_tier": "gold",

@@ -26,7 +26,7 @@ class Upserts:
         """Write all of it as of position `seq`."""
         upsert_items(transaction, self.items.values(), seq)
         for user_id, traits in self.traits.items():
-            set_traits(transaction, pseudonym_for(transaction, secrets, user_id), traits)
+            set_traits(transaction, pseudonym_for(transaction, secrets, user_id), traits, secrets)
 
 
 def read_items(connection: duckdb.DuckDBPyConnection, source: Source, into: Upserts) -> int:

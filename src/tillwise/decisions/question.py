@@ -68,7 +68,8 @@ def question(use_case: UseCase, request: Request, key_id: str, secrets: Secrets)
         raise InvalidInput(f"deadline_ms lies between 1 and {MAX_DEADLINE_MS}", field="deadline_ms")
     asked = None
     if request.request_id is not None and not request.dry_run:
-        asked = Asked(key_id, use_case.name, request.request_id, _hash(request, secrets))
+        mark = _mark(request.request_id, secrets)
+        asked = Asked(key_id, use_case.name, mark, _hash(request, secrets))
     return Question(use_case, request, asked, new_decision_id(), started, started + request.deadline_ms * 1_000_000)
 
 
@@ -78,6 +79,11 @@ def _hash(request: Request, secrets: Secrets) -> bytes:
     whole = [request.body, request.subject, request.anonymous_id, place.country, place.region, place.postcode,
              request.explain.value, request.features, request.simulated]  # fmt: skip
     return hashlib.blake2b(canonical(whole), digest_size=16, key=secrets.log[:64], person=b"question").digest()
+
+
+def _mark(request_id: str, secrets: Secrets) -> str:
+    """Return the keyed hash that stands for a request id: the id itself may name an order or a person."""
+    return hashlib.blake2b(request_id.encode(), digest_size=16, key=secrets.log[:64], person=b"request id").hexdigest()
 
 
 def bare_request(body: Json, explain: Explain, *, simulated: bool) -> Request:

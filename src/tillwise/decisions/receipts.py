@@ -53,7 +53,10 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """A request id: unique per key and use case for 24 hours. `question` is a keyed hash of the whole body."""
+    """A request id: unique per key and use case for 24 hours. `question` is a keyed hash of the whole body.
+
+    `request_id` is a keyed hash too: callers put order numbers and user ids into it.
+    """
 
     key_id: str
     use_case: str

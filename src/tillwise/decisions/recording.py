@@ -13,7 +13,7 @@ from tillwise.decisions.receipts import Kept
 from tillwise.decisions.walk import Draft, check_same
 from tillwise.events.log import read_head
 from tillwise.events.people import pseudonym_for
-from tillwise.privacy.ledger import consent_seq
+from tillwise.privacy.recheck import still_stands
 from tillwise.settings import Secrets
 from tillwise.vocabulary.canonical import canonical
 from tillwise.vocabulary.identity import Pseudonym
@@ -92,7 +92,7 @@ class Recorder:
         now = read_head(transaction)
         kept = self._enrolled(transaction, draft)
         if now.seq != head.seq and (
-            consent_seq(transaction, kept.subject, kept.anonymous) != permit.consent_seq
+            not still_stands(transaction, permit.consent_seq, kept.subject, kept.anonymous)
             or (not draft.anchored and log_moved(transaction, head, permit.point))
         ):
             return None

@@ -245,9 +245,8 @@ def check_same(before: bytes, question: Question) -> None:
     """Raise Conflict when a request id comes back with another body."""
     asked = question.asked
     if asked is not None and before != asked.question:
-        raise Conflict(
-            f"request_id '{asked.request_id[:80]}' was used for another body in the last 24 hours; use a new one"
-        )
+        named = (question.request.request_id or "")[:80]
+        raise Conflict(f"request_id '{named}' was used for another body in the last 24 hours; use a new one")
 
 
 def replace_decision(receipt: Receipt, decision: Decision, *, total: int) -> Receipt:

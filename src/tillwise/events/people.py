@@ -1,20 +1,20 @@
 """People: the shop's user id becomes a random pseudonym, found by a keyed mark.
 
-`identify` and `alias` append a link from an anonymous id to a subject; earlier anonymous events stay where they are.
+The id itself and the person's traits are sealed under a random key of their own (events/seal.py), which an erasure
+destroys. `identify` and `alias` append a link from an anonymous id to a subject; earlier anonymous events stay where
+they are.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Collection
-from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from tillwise.errors import InvalidInput
+from tillwise.events import seal
 from tillwise.events.lookup import rows_in
 from tillwise.settings import Secrets
 from tillwise.vocabulary.identity import Pseudonym, new_pseudonym
@@ -22,7 +22,11 @@ from tillwise.vocabulary.store import Snapshot, Transaction
 
 Person = tuple[str, bool]
 """An id as the shop sends it, and whether it is an anonymous id."""
-_NONCE = 12
+_COLUMNS_OF_TRAITS: Final = ("created_at", "country")
+_SEALED_IDS: Final = (
+    "SELECT s.pseudonym, s.sealed, k.wrapped FROM subjects s LEFT JOIN subject_keys k ON k.pseudonym = s.pseudonym"
+    " WHERE s.pseudonym IN"
+)
 
 
 def mark_of(secrets: Secrets, user_id: str, *, anonymous: bool = False) -> bytes:
@@ -49,21 +53,61 @@ def pseudonyms_for(transaction: Transaction, secrets: Secrets, people: Collectio
     found: dict[Person, Pseudonym] = {}
     for mark, pseudonym in rows_in(transaction, "SELECT mark, pseudonym FROM subjects WHERE mark IN", marks):
         found[marks[mark]] = Pseudonym(pseudonym)
-    fresh = []
+    fresh, keys = [], []
     for mark, person in marks.items():
         if person not in found:
-            found[person] = new_pseudonym()
-            fresh.append((mark, found[person], int(person[1]), _seal(secrets, person[0])))
+            pseudonym = found[person] = new_pseudonym()
+            key = seal.new_key()
+            fresh.append((mark, pseudonym, int(person[1]), seal.close(key, person[0].encode())))
+            keys.append((pseudonym, seal.wrap(secrets, pseudonym, key)))
     if fresh:
         transaction.run_many("INSERT INTO subjects (mark, pseudonym, anonymous, sealed) VALUES (?, ?, ?, ?)", fresh)
+        transaction.run_many(_KEEP_KEY, keys)
     return found
 
 
 def user_ids(snapshot: Snapshot, secrets: Secrets, pseudonyms: Collection[int]) -> dict[int, str]:
     """Return the shop's own id of each pseudonym, for files handed back to the shop; unknown ones are left out."""
-    rows = rows_in(snapshot, "SELECT pseudonym, sealed FROM subjects WHERE pseudonym IN", pseudonyms)
-    opened = ((pseudonym, _unseal(secrets, sealed)) for pseudonym, sealed in rows)
+    opened = (
+        (pseudonym, _open_id(secrets, pseudonym, sealed, wrapped))
+        for pseudonym, sealed, wrapped in rows_in(snapshot, _SEALED_IDS, pseudonyms)
+    )
     return {pseudonym: text for pseudonym, text in opened if text is not None}
+
+
+def give_keys(transaction: Transaction, secrets: Secrets, limit: int = 1_000) -> int:
+    """Give people kept by an older version a key of their own, some at a time; return how many got one."""
+    rows = transaction.all(
+        "SELECT s.pseudonym, s.sealed FROM subjects s LEFT JOIN subject_keys k ON k.pseudonym = s.pseudonym"
+        " WHERE k.pseudonym IS NULL LIMIT ?",
+        (limit,),
+    )
+    given = 0
+    for pseudonym, sealed in rows:
+        text = seal.open_shared(secrets, sealed)
+        if text is None:
+            continue
+        key = seal.new_key()
+        transaction.run(_KEEP_KEY, (pseudonym, seal.wrap(secrets, pseudonym, key)))
+        transaction.run("UPDATE subjects SET sealed = ? WHERE pseudonym = ?", (seal.close(key, text), pseudonym))
+        row = transaction.one("SELECT body FROM traits WHERE subject = ?", (pseudonym,))
+        if row is not None and row[0] != NO_TRAITS:
+            body = seal.close_text(key, row[0])
+            transaction.run("UPDATE traits SET body = ? WHERE subject = ?", (body, pseudonym))
+        given += 1
+    return given
+
+
+_KEEP_KEY: Final = "INSERT INTO subject_keys (pseudonym, wrapped) VALUES (?, ?) ON CONFLICT DO NOTHING"
+
+
+def _open_id(secrets: Secrets, pseudonym: int, sealed: bytes, wrapped: bytes | None) -> str | None:
+    if wrapped is None:
+        text = seal.open_shared(secrets, sealed)
+    else:
+        key = seal.unwrap(secrets, pseudonym, wrapped)
+        text = None if key is None else seal.open_sealed(key, sealed)
+    return None if text is None else text.decode()
 
 
 def link(transaction: Transaction, anonymous: Pseudonym, subject: Pseudonym, seq: int) -> None:
@@ -82,44 +126,69 @@ def linked_subject(snapshot: Snapshot, anonymous: Pseudonym) -> Pseudonym | None
     return None if row is None else Pseudonym(row[0])
 
 
-def set_traits(transaction: Transaction, subject: Pseudonym, traits: dict[str, Any]) -> None:
-    """Merge traits into what is known of a person; `created_at` and `country` have columns of their own."""
+def set_traits(
+    transaction: Transaction, subject: Pseudonym, traits: dict[str, Any], secrets: Secrets | None = None
+) -> None:
+    """Merge traits into what is known of a person.
+
+    `created_at` and `country` have columns of their own, which the gate and the features read; every other trait is
+    sealed under the person's key, for which `secrets` are needed.
+    """
     row = transaction.one("SELECT created, country, body FROM traits WHERE subject = ?", (subject,))
-    created, country, body = row if row is not None else (None, None, "{}")
-    known = {**msgspec.json.decode(body), **traits}
-    created = known.pop("created_at", created)
-    country = known.pop("country", country)
+    created, country, body = row if row is not None else (None, None, NO_TRAITS)
+    rest = {name: value for name, value in traits.items() if name not in _COLUMNS_OF_TRAITS}
+    if rest:
+        if secrets is None:
+            raise InvalidInput(f"{', '.join(sorted(rest))}: without the shop's secret only the country can be set")
+        key = _key_of(transaction, secrets, subject)
+        known = {**_opened_traits(key, body), **rest}
+        body = seal.close_text(key, msgspec.json.encode(known).decode())
     transaction.run(
         "INSERT INTO traits (subject, created, country, body) VALUES (?, ?, ?, ?) ON CONFLICT (subject) DO UPDATE"
         " SET created = excluded.created, country = excluded.country, body = excluded.body",
-        (subject, created, country, msgspec.json.encode(known).decode()),
+        (subject, traits.get("created_at", created), traits.get("country", country), body),
     )
 
 
-def traits_of(snapshot: Snapshot, subject: Pseudonym) -> dict[str, Any]:
+def traits_of(snapshot: Snapshot, secrets: Secrets, subject: int) -> dict[str, Any]:
     """Return what is known of a person: `created_at` (Unix ms), `country`, and the other declared traits."""
-    row = snapshot.one("SELECT created, country, body FROM traits WHERE subject = ?", (subject,))
+    row = snapshot.one(
+        "SELECT t.created, t.country, t.body, k.wrapped FROM traits t LEFT JOIN subject_keys k"
+        " ON k.pseudonym = t.subject WHERE t.subject = ?",
+        (subject,),
+    )
     if row is None:
         return {}
-    columns = {"created_at": row[0], "country": row[1]}
-    return {**{name: value for name, value in columns.items() if value is not None}, **msgspec.json.decode(row[2])}
+    columns = zip(_COLUMNS_OF_TRAITS, row[:2], strict=True)
+    key = None if row[3] is None else seal.unwrap(secrets, subject, row[3])
+    return {**{name: value for name, value in columns if value is not None}, **_opened_traits(key, row[2])}
 
 
-@lru_cache(maxsize=4)
-def _seal_key(secrets: Secrets) -> AESGCM:
-    return AESGCM(hashlib.blake2b(key=secrets.log[:64], person=b"seal user id", digest_size=32).digest())
+NO_TRAITS: Final = "{}"
 
 
-def _seal(secrets: Secrets, text: str) -> bytes:
-    nonce = os.urandom(_NONCE)
-    return nonce + _seal_key(secrets).encrypt(nonce, text.encode(), None)
+def _key_of(transaction: Transaction, secrets: Secrets, subject: int) -> bytes:
+    """Return the person's key; somebody kept by an older version gets one."""
+    row = transaction.one("SELECT wrapped FROM subject_keys WHERE pseudonym = ?", (subject,))
+    key = None if row is None else seal.unwrap(secrets, subject, row[0])
+    if key is None:
+        key = seal.new_key()
+        old = transaction.one("SELECT sealed FROM subjects WHERE pseudonym = ?", (subject,))
+        text = None if old is None else seal.open_shared(secrets, old[0])
+        if text is not None:
+            transaction.run("UPDATE subjects SET sealed = ? WHERE pseudonym = ?", (seal.close(key, text), subject))
+        transaction.run(_KEEP_KEY, (subject, seal.wrap(secrets, subject, key)))
+    return key
 
 
-def _unseal(secrets: Secrets, sealed: bytes) -> str | None:
-    try:
-        return _seal_key(secrets).decrypt(sealed[:_NONCE], sealed[_NONCE:], None).decode()
-    except InvalidTag:
-        return None
+def _opened_traits(key: bytes | None, body: str) -> dict[str, Any]:
+    """Open sealed traits; those an older version kept are read as they are."""
+    if body.startswith("{"):
+        text: str | None = body
+    else:
+        text = None if key is None else seal.open_text(key, body)
+    known: dict[str, Any] = {} if text is None else msgspec.json.decode(text)
+    return known
 
 
 def mark_of_message(secrets: Secrets, message_id: str) -> bytes:

@@ -76,7 +76,7 @@ def record(
         facts.extend(_facts(event, secrets, (epoch, when, seq), key, order))
     transaction.run_many(_INSERT_EVENT, rows)
     _insert_facts(transaction, facts, first_seq, first_seq + len(events) - 1)
-    _keep_current(transaction, events, people, first_seq)
+    _keep_current(transaction, secrets, events, people, first_seq)
     return facts
 
 
@@ -149,7 +149,9 @@ def _insert_sql(filled: tuple[int, ...]) -> str:
     return f"INSERT INTO facts ({names}) VALUES ({', '.join('?' * len(filled))})"
 
 
-def _keep_current(transaction: Transaction, events: Sequence[Event], people: People, first_seq: int) -> None:
+def _keep_current(
+    transaction: Transaction, secrets: Secrets, events: Sequence[Event], people: People, first_seq: int
+) -> None:
     """Keep links, traits, stock and prices at what these events say."""
     for seq, event in enumerate(events, first_seq):
         if event.type == "Identify":
@@ -158,7 +160,7 @@ def _keep_current(transaction: Transaction, events: Sequence[Event], people: Peo
             if subject is not None and anonymous is not None:
                 link(transaction, anonymous, subject, seq)
             if event.body and known is not None:
-                set_traits(transaction, known, event.body)
+                set_traits(transaction, known, event.body, secrets)
         elif event.type == "Alias" and event.previous_id is not None and event.user_id is not None:
             link(transaction, people[event.previous_id, True], people[event.user_id, False], seq)
         elif event.type == "Inventory Changed":

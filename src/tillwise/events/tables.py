@@ -28,6 +28,7 @@ EVENTS: Final = (
     " ts INTEGER NOT NULL, type TEXT NOT NULL, subject INTEGER, anonymous INTEGER, order_ref INTEGER,"
     " purposes INTEGER NOT NULL, simulated INTEGER NOT NULL, body TEXT NOT NULL) STRICT",
     "CREATE INDEX IF NOT EXISTS events_subject ON events (subject) WHERE subject IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS events_anonymous ON events (anonymous) WHERE anonymous IS NOT NULL",
 )
 FACTS: Final = (
     f"CREATE TABLE IF NOT EXISTS facts ({_columns(FACT_COLUMNS, _ALWAYS)}, PRIMARY KEY (seq, line))"
@@ -57,8 +58,10 @@ INTAKE: Final = (
 PEOPLE: Final = (
     "CREATE TABLE IF NOT EXISTS subjects (mark BLOB PRIMARY KEY, pseudonym INTEGER NOT NULL UNIQUE,"
     " anonymous INTEGER NOT NULL, sealed BLOB NOT NULL) STRICT, WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS subject_keys (pseudonym INTEGER PRIMARY KEY, wrapped BLOB NOT NULL) STRICT",
     "CREATE TABLE IF NOT EXISTS links (anonymous INTEGER NOT NULL, subject INTEGER NOT NULL, seq INTEGER NOT NULL,"
     " PRIMARY KEY (anonymous, seq)) STRICT, WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS links_subject ON links (subject)",
     "CREATE TABLE IF NOT EXISTS traits (subject INTEGER PRIMARY KEY, created INTEGER, country TEXT, body TEXT NOT NULL)"
     " STRICT",
 )

@@ -26,6 +26,7 @@ _PEOPLE: Final = Rows("profile", (
     Part("traits", "subject", "keys", ("created", "country", "body")),
     Part("links", "subject", "keys", ("seq",)),
     Part("links", "anonymous", "keys"),
+    Part("subject_keys", "pseudonym", "keys"),
     Part("subjects", "pseudonym", "keys"),
 ))  # fmt: skip
 _CONSENTS: Final = Rows("consent", (
