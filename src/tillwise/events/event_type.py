@@ -27,7 +27,8 @@ class EventType:
     `code` never changes once released; `version` rises when a property changes its meaning. `purposes` is what live
     rows may be read for; imports narrow it to their declared basis. `person` False: the event has no subject and
     needs none (stock, prices). `flag` says what the type's own 0/1 measure means ("" = unused). `facts` False: the
-    event is kept but feeds no feature.
+    event is kept but feeds no feature. `category` is the kind of data that it happened at all (a fideslang key): a
+    product somebody looked at and one they bought are not the same data.
     """
 
     code: int
@@ -41,6 +42,7 @@ class EventType:
     flag: str = ""
     facts: bool = True
     line: tuple[Property, ...] = LINE
+    category: str = "user.behavior.browsing_history"
 
     @property
     def line_code(self) -> int:

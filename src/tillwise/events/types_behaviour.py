@@ -26,8 +26,10 @@ _WISHLIST = Property(("wishlist_id",), Kind.ID, "user.behavior.browsing_history"
 _PRODUCT = (p.required(p.ITEM), *p.PRODUCT[1:], p.CURRENCY, p.PLACE)
 
 
-def _behaviour(code: int, name: str, meaning: str, *properties: Property) -> EventType:
-    return EventType(code, name, meaning, properties, _BEHAVIOUR, Sender.BROWSER)
+def _behaviour(
+    code: int, name: str, meaning: str, *properties: Property, category: str = "user.behavior.browsing_history"
+) -> EventType:
+    return EventType(code, name, meaning, properties, _BEHAVIOUR, Sender.BROWSER, category=category)
 
 
 BEHAVIOUR = (
@@ -37,7 +39,8 @@ BEHAVIOUR = (
                p.LIST_ID, p.CATEGORY, p.LINES, p.CURRENCY, p.PLACE),
     _behaviour(4, "Product List Filtered", "a list was filtered or sorted",
                p.LIST_ID, p.CATEGORY, p.LINES, p.CURRENCY, p.PLACE),
-    _behaviour(5, "Products Searched", "a search was made", _QUERY, _RESULTS, p.CATEGORY, p.LINES, p.PLACE),
+    _behaviour(5, "Products Searched", "a search was made", _QUERY, _RESULTS, p.CATEGORY, p.LINES, p.PLACE,
+               category="user.behavior.search_history"),
     _behaviour(6, "Product Added", "a product went into the cart", *_PRODUCT, p.CART_ID),
     _behaviour(7, "Product Removed", "a product left the cart", *_PRODUCT, p.CART_ID),
     _behaviour(8, "Cart Viewed", "the cart was opened", p.CART_ID, p.LINES, p.CURRENCY, p.PLACE),
@@ -62,11 +65,12 @@ _HOUSEHOLD = (
 TRAITS = (_CREATED, p.PLACE, _LANGUAGE, _TIER, *_HOUSEHOLD, p.EMAIL)
 """What an `identify` call may say about a person; everything else (name, phone, birthday …) is not kept."""
 
+_ACCOUNT = "user.account"
 ACCOUNT = (
     EventType(21, "Identify", "who an anonymous visitor is, and traits (an `identify` call)", TRAITS, ALL_PERSONAL,
-              Sender.BROWSER),
+              Sender.BROWSER, category=_ACCOUNT),
     EventType(22, "Alias", "two ids are one person from here on (an `alias` call)", (), ALL_PERSONAL, Sender.SERVER,
-              facts=False),
+              facts=False, category=_ACCOUNT),
     EventType(23, "Signed Up", "an account was opened; its age is the time since this",
-              (p.EMAIL, p.IP, p.DEVICE, p.PLACE), ALL_PERSONAL, Sender.SERVER),
+              (p.EMAIL, p.IP, p.DEVICE, p.PLACE), ALL_PERSONAL, Sender.SERVER, category=_ACCOUNT),
 )  # fmt: skip

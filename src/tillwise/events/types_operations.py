@@ -53,28 +53,28 @@ _ITEM = p.required(p.ITEM)
 
 SERVICE = (
     EventType(300, "Ticket Opened", "a person asked for help", (_TICKET, _CHANNEL, _TOPIC, p.ORDER_ID, _BODY, p.PLACE),
-              _SERVICE, Sender.SERVER),
+              _SERVICE, Sender.SERVER, category=_CONTENT),
     EventType(301, "Ticket Resolved", "a ticket was closed", (_TICKET, _CHANNEL, _TOPIC, p.ORDER_ID, _SATISFACTION),
-              _SERVICE, Sender.SERVER),
+              _SERVICE, Sender.SERVER, category=_CONTENT),
 )  # fmt: skip
 OPERATIONS = (
     EventType(400, "Inventory Changed", "stock on hand changed", (_ITEM, _ON_HAND, _LOCATION), ALL_PERSONAL,
-              Sender.SERVER, person=False),
+              Sender.SERVER, person=False, category="system.operations"),
     EventType(401, "Price Changed", "a price changed", (_ITEM, _NEW_PRICE, p.CURRENCY), ALL_PERSONAL,
-              Sender.SERVER, person=False),
+              Sender.SERVER, person=False, category="system.operations"),
     EventType(402, "Shipment Delivered", "a parcel arrived",
               (p.required(p.ORDER_ID), _LATE, _CARRIER, p.LINES, p.PLACE), _SERVICE | {Purpose.MARKETING},
-              Sender.SERVER, flag="1 when it came after the promised day"),
+              Sender.SERVER, flag="1 when it came after the promised day", category="user.behavior.purchase_history"),
 )  # fmt: skip
 REVIEWS = (
     EventType(403, "Review Submitted", "a person rated a product", (_ITEM, p.CATEGORY, p.BRAND, _RATING, _REVIEW_ID,
-              _REVIEW_BODY), _REVIEW, Sender.SERVER),
+              _REVIEW_BODY), _REVIEW, Sender.SERVER, category="user.content.public"),
     EventType(404, "Product Reviewed", "the same, as the e-commerce spec names it", (_ITEM, p.CATEGORY, p.BRAND,
-              _RATING, _REVIEW_ID, _REVIEW_BODY), _REVIEW, Sender.SERVER),
+              _RATING, _REVIEW_ID, _REVIEW_BODY), _REVIEW, Sender.SERVER, category="user.content.public"),
 )  # fmt: skip
 OFFERS = (
     EventType(500, "Offer Shown", "an offer reached a person", (_OFFER_ID, p.ITEM, _WORTH, p.CURRENCY, p.PLACE), _OFFER,
-              Sender.SERVER),
+              Sender.SERVER, category="user.behavior"),
     EventType(501, "Offer Redeemed", "an offer was used", (_OFFER_ID, p.ITEM, p.ORDER_ID, _WORTH, p.CURRENCY, p.PLACE),
-              _OFFER, Sender.SERVER),
+              _OFFER, Sender.SERVER, category="user.behavior"),
 )  # fmt: skip

@@ -8,6 +8,7 @@ from tillwise.events.properties import Kind, Property, Sensitivity
 from tillwise.vocabulary.purpose import Purpose
 
 MISMATCH = "1 when billing and shipping country are both known and differ"
+_PURCHASE = "user.behavior.purchase_history"
 _FRAUD = frozenset({Purpose.FRAUD_PREVENTION, Purpose.OPERATIONS, Purpose.TRAIN})
 _ORDER = (p.required(p.ORDER_ID), p.CHECKOUT_ID, p.AFFILIATION, p.TOTAL, p.SHIPPING_COST, p.TAX, p.DISCOUNT, p.COUPON,
           p.CURRENCY, p.LINES, p.PAYMENT_METHOD, p.BILLING_COUNTRY, p.SHIPPING_COUNTRY, p.PLACE, p.DEVICE,
@@ -28,12 +29,12 @@ _AMOUNT = Property(
 
 
 def _order(code: int, name: str, meaning: str, *properties: Property, flag: str = "") -> EventType:
-    return EventType(code, name, meaning, properties, ALL_PERSONAL, Sender.SERVER, flag=flag)
+    return EventType(code, name, meaning, properties, ALL_PERSONAL, Sender.SERVER, flag=flag, category=_PURCHASE)
 
 
 ORDERS = (
     EventType(100, "Checkout Started", "a checkout began", (p.ORDER_ID, *_ORDER[1:]), ALL_PERSONAL, Sender.SERVER,
-              flag=MISMATCH),
+              flag=MISMATCH, category=_PURCHASE),
     _order(101, "Order Completed", "an order was placed", *_ORDER, flag=MISMATCH),
     _order(102, "Order Updated", "an order was changed", *_ORDER, flag=MISMATCH),
     _order(103, "Order Refunded", "money went back, for the order or the lines named", *_ORDER, _REASON),
@@ -50,11 +51,11 @@ PAYMENTS = (
         200, "Payment Attempted", "a payment was tried, whatever came of it",
         (p.ORDER_ID, _AMOUNT, p.CURRENCY, p.PAYMENT_METHOD, _STATUS, p.DEVICE, p.CARD, _BIN, p.IP, p.ADDRESS, p.EMAIL,
          p.MERCHANT, p.BILLING_COUNTRY, p.SHIPPING_COUNTRY, p.PLACE),
-        _FRAUD, Sender.SERVER, flag=MISMATCH,
+        _FRAUD, Sender.SERVER, flag=MISMATCH, category="user.payment",
     ),
     EventType(
         201, "Chargeback Received", "the bank took a payment back",
         (p.ORDER_ID, _AMOUNT, p.CURRENCY, _REASON, p.DEVICE, p.CARD, p.ADDRESS, p.EMAIL, p.MERCHANT, p.PLACE),
-        _FRAUD, Sender.SERVER,
+        _FRAUD, Sender.SERVER, category="user.payment",
     ),
 )  # fmt: skip

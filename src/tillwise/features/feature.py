@@ -77,13 +77,33 @@ class Aggregate:
         }  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Rows that a use case reads itself, beside its aggregates, so that inventory and notice know of them.
+
+    `events` names event types, `lines` reads their product lines, `columns` the fact columns beside the key. With
+    `key` "request" nothing is read from the log: the caller's own request says it. `categories` are added to those of
+    the columns. `window` is in milliseconds (0 = no window). It is documentation: it decides no value.
+    """
+
+    name: str
+    key: Key | Literal["request"]
+    meaning: str
+    events: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    window: int = 0
+    lines: bool = False
+    categories: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class FeatureSet:
     """The columns of one use case, in order: aggregates, request values, and row expressions over both.
 
     `request` names numbers the caller's request carries (such as `order_amount`); `rows` maps a further column to an
     expression in the closed language of features/expression.py. `output` lists the columns the model sees; empty
-    means all.
+    means all. `categories` says of each request column what kind of data it is (fideslang keys; an empty tuple: none
+    about a person), `readings` what the steps read besides; like `meanings` they are documentation and decide no value.
     """
 
     name: str
@@ -92,6 +112,8 @@ class FeatureSet:
     rows: tuple[tuple[str, str], ...] = ()
     output: tuple[str, ...] = ()
     meanings: dict[str, str] = field(default_factory=dict, hash=False, compare=False)
+    categories: dict[str, tuple[str, ...]] = field(default_factory=dict, hash=False, compare=False)
+    readings: tuple[Reading, ...] = field(default=(), hash=False, compare=False)
 
     def __hash__(self) -> int:
         return self._key

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tillwise.features.feature import DAY, Agg, Aggregate, FeatureSet
+from tillwise.features.feature import DAY, Agg, Aggregate, FeatureSet, Reading
 from tillwise.vocabulary.purpose import Purpose
 
 ORDER: Final = "Order Completed"
@@ -89,6 +89,8 @@ FEATURES: Final = FeatureSet(
         "log_orders_90d": "orders in 90 days, in logarithms",
         "log_orders_180d": "orders in 180 days, in logarithms",
     },
+    categories={"tenure": _BOUGHT},
+    readings=(Reading("tenure", "subject", "when a person first ordered", (ORDER,), ("at",), MEMORY),),
 )
 RHYTHM: Final = ("log_since", "log_orders", "log_mean_order", "log_rate", "silence", "log_orders_90d")
 """The columns of the simpler candidate: a logistic regression on a person's rhythm."""

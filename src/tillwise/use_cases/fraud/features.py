@@ -166,4 +166,14 @@ FEATURES: Final = FeatureSet(
         "new_everything": "1 when device, card and address are all new here",
         "rule_points": "warning signs added up by fixed rules, without a model",
     },
+    categories={
+        "order_amount": ("user.payment",),
+        "country_mismatch": ("user.contact.address.country",),
+        "hour": (),
+        "has_device": ("user.device.device_id",),
+        "has_card": ("user.financial.credit_card",),
+        "has_ip": ("user.device.ip_address",),
+        "has_address": ("user.contact.address.mailing_address",),
+        "has_email": ("user.contact.email",),
+    },
 )

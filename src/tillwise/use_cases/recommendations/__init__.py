@@ -6,10 +6,12 @@ snapshots and policy.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from tillwise.decisions.use_case import UseCase
 from tillwise.features.snapshots import SnapshotShelf
+from tillwise.use_cases.recommendations.history import readings
 from tillwise.use_cases.recommendations.learner import RecommendationLearner
 from tillwise.use_cases.recommendations.policy import RecommendationPolicy
 from tillwise.use_cases.recommendations.steps import FEATURES, RecommendationSteps
@@ -26,7 +28,7 @@ def recommendations(shelf: SnapshotShelf, policy: RecommendationPolicy | None = 
     return UseCase(
         name="recommendations",
         purpose=Purpose.RECOMMEND,
-        features=FEATURES,
+        features=replace(FEATURES, readings=readings(rules.history_days)),
         steps=RecommendationSteps(shelf, rules),
         policy=rules,
     )

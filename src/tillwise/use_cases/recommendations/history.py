@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from tillwise.events.types import event_code, line_code
-from tillwise.features.feature import DAY
+from tillwise.features.feature import DAY, Reading
 from tillwise.models.ranking.blend import Action
 from tillwise.privacy.permit import Permit
 from tillwise.vocabulary.canonical import Json
@@ -21,6 +21,24 @@ KINDS: Final[dict[int, str]] = {
     line_code("Order Completed"): BOUGHT,
 }
 """Row types of a history, and what they are called in receipts and reasons."""
+
+
+def readings(days: int) -> tuple[Reading, ...]:
+    """Return what `read_history` and the item snapshot read, for inventory and notice."""
+    window = days * DAY
+    return (
+        Reading(
+            "looked_at", "subject", "the newest products a person looked at or put into the cart",
+            ("Product Viewed", "Product Added"), ("item", "at"), window,
+        ),
+        Reading("bought", "subject", "the newest products a person bought", ("Order Completed",), ("item", "at"), window,
+                lines=True),
+        Reading(
+            "here", "request", "the page and the cart in front of them", categories=("user.behavior.browsing_history",)
+        ),
+    )  # fmt: skip
+
+
 WORTH: Final = {VIEWED: 0.3, ADDED: 0.6, BOUGHT: 1.0}
 """How much an action says about what somebody wants."""
 HERE: Final = {"home": 1.0, "product": 3.0, "cart": 1.5, "email": 0.0}
