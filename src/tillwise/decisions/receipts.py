@@ -7,6 +7,8 @@ from typing import Final
 
 import msgspec
 
+from tillwise.audit.log import add_columns
+from tillwise.audit.source import Source
 from tillwise.decisions.receipt import Receipt, decode, encode
 from tillwise.errors import NotFound
 from tillwise.vocabulary.canonical import Json
@@ -15,11 +17,11 @@ from tillwise.vocabulary.identity import Pseudonym
 from tillwise.vocabulary.store import Row, Snapshot, Transaction
 
 TABLES: Final = (
-    "CREATE TABLE IF NOT EXISTS receipts (seq INTEGER PRIMARY KEY, decision_id TEXT NOT NULL UNIQUE,"
+    "CREATE TABLE IF NOT EXISTS receipts (seq INTEGER PRIMARY KEY AUTOINCREMENT, decision_id TEXT NOT NULL UNIQUE,"
     " use_case TEXT NOT NULL, subject INTEGER, anonymous INTEGER, order_ref INTEGER, epoch INTEGER NOT NULL,"
     " at INTEGER NOT NULL, mark INTEGER NOT NULL, wall INTEGER NOT NULL, action TEXT NOT NULL, model TEXT,"
     " latency INTEGER NOT NULL, degraded TEXT, simulated INTEGER NOT NULL, delivered INTEGER NOT NULL,"
-    " body BLOB NOT NULL) STRICT",
+    " body BLOB NOT NULL, salt BLOB, leaf BLOB) STRICT",
     "CREATE INDEX IF NOT EXISTS receipts_wall ON receipts (wall)",
     "CREATE INDEX IF NOT EXISTS receipts_subject ON receipts (subject) WHERE subject IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS receipts_anonymous ON receipts (anonymous) WHERE anonymous IS NOT NULL",
@@ -32,6 +34,16 @@ TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS policies (revision TEXT PRIMARY KEY, use_case TEXT NOT NULL, body BLOB NOT NULL)"
     " STRICT, WITHOUT ROWID",
 )
+LOGGED: Final = Source(
+    "receipt",
+    "receipts",
+    ("seq",),
+    ("decision_id", "use_case", "coalesce(subject, anonymous)", "order_ref", "epoch", "at", "mark", "wall", "action",
+     "model", "degraded", "simulated"),
+    "decision_id",
+    "body",
+)  # fmt: skip
+"""How receipts enter the audit log. A position is never given twice (AUTOINCREMENT), also after an erasure."""
 DAY: Final = 24 * 3_600_000
 """How long a request id stays taken, on the wall clock."""
 
@@ -73,19 +85,46 @@ class Before:
 
 
 def insert(transaction: Transaction, kept: Kept) -> None:
-    """Write a receipt; its position among receipts is the order of these calls."""
+    """Append a receipt with its leaf of the audit log; the tree takes the leaf over later, no decision waits for it."""
     receipt, decision = kept.receipt, kept.receipt.decision
+    body = encode(receipt)
+    model = None if receipt.model is None else receipt.model.version
+    degraded = None if decision.degraded is None else decision.degraded.value
+    simulated = int(receipt.simulated)
+    salt, leaf = LOGGED.seal(
+        (
+            receipt.decision_id, receipt.use_case, kept.anonymous if kept.subject is None else kept.subject,
+            kept.order_ref, receipt.epoch, receipt.at, receipt.mark, receipt.wall, decision.action, model, degraded,
+            simulated,
+        ),
+        body,
+    )  # fmt: skip
     transaction.run(
         "INSERT INTO receipts (decision_id, use_case, subject, anonymous, order_ref, epoch, at, mark, wall, action,"
-        " model, latency, degraded, simulated, delivered, body)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)",
+        " model, latency, degraded, simulated, delivered, body, salt, leaf)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)",
         (
             receipt.decision_id, receipt.use_case, kept.subject, kept.anonymous, kept.order_ref, receipt.epoch,
-            receipt.at, receipt.mark, receipt.wall, decision.action,
-            None if receipt.model is None else receipt.model.version, receipt.latency.total,
-            None if decision.degraded is None else decision.degraded.value, int(receipt.simulated), encode(receipt),
+            receipt.at, receipt.mark, receipt.wall, decision.action, model, receipt.latency.total, degraded, simulated,
+            body, salt, leaf,
         ),
     )  # fmt: skip
+
+
+def upgrade(transaction: Transaction) -> None:
+    """Give the receipts of an earlier release what they lack: leaves, and positions that are never given twice."""
+    row = transaction.one("SELECT sql FROM sqlite_master WHERE name = 'receipts'")
+    if row is None or "AUTOINCREMENT" in row[0]:
+        return
+    add_columns(transaction, "receipts")
+    for (name,) in transaction.all("SELECT name FROM sqlite_master WHERE tbl_name = 'receipts' AND sql LIKE 'CREATE INDEX%'"):
+        transaction.run(f"DROP INDEX {name}")
+    transaction.run("ALTER TABLE receipts RENAME TO receipts_before")
+    for statement in TABLES:
+        transaction.run(statement)
+    columns = ", ".join(str(each[1]) for each in transaction.all("PRAGMA table_info(receipts)"))
+    transaction.run(f"INSERT INTO receipts ({columns}) SELECT {columns} FROM receipts_before")
+    transaction.run("DROP TABLE receipts_before")
 
 
 def find(snapshot: Snapshot, decision_id: str) -> Kept:

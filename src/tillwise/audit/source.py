@@ -1,0 +1,79 @@
+"""Tables whose rows enter the log: each row carries a random salt and its leaf, written together with it.
+
+A leaf is SHA-256(0x00 ‖ salt ‖ kind ‖ 0x00 ‖ content): the hash of an RFC 6962 leaf over salted content. The salt is
+drawn for each row and lies only in it, so that nobody can guess a content from its leaf once the row is erased.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import msgspec
+
+from tillwise.vocabulary.store import Row
+
+SALT_BYTES: Final = 16
+_encode: Final = msgspec.json.Encoder().encode
+_drawn: list[bytes] = []
+os.register_at_fork(after_in_child=_drawn.clear)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table of entries, in order of `order` (its first column is a position that is never given twice).
+
+    The content of a row is the JSON list of its `head` columns, followed by the bytes of its `body` column.
+    `forget` finds rows by the column `found_by`.
+    """
+
+    name: str
+    table: str
+    order: tuple[str, ...]
+    head: tuple[str, ...]
+    found_by: str
+    body: str = ""
+
+    @property
+    def position(self) -> str:
+        """Return the column the log follows."""
+        return self.order[0]
+
+    @cached_property
+    def columns(self) -> str:
+        """Return what `leaves` needs: salt, leaf, position, body, then the head."""
+        body = f"CAST({self.body} AS BLOB)" if self.body else "x''"
+        return ", ".join(("salt", "leaf", self.position, body, *self.head))
+
+    @cached_property
+    def prefix(self) -> bytes:
+        """Return the kind, as it stands before the content in every leaf."""
+        return self.name.encode() + b"\x00"
+
+    def content(self, head: Sequence[Any], body: bytes = b"") -> bytes:
+        """Return what is hashed of a row."""
+        return _encode(tuple(head)) + body
+
+    def seal(self, head: Sequence[Any], body: bytes = b"") -> tuple[bytes, bytes]:
+        """Return a fresh salt and the leaf of a row that is about to be written."""
+        salt = _salt()
+        return salt, hashlib.sha256(b"\x00" + salt + self.prefix + _encode(head) + body).digest()
+
+    def leaves(self, rows: Iterable[Row]) -> list[bytes]:
+        """Compute the leaves of rows of `columns` from their contents."""
+        sha256, encode, prefix = hashlib.sha256, _encode, self.prefix
+        return [sha256(b"\x00" + (row[0] or b"") + prefix + encode(row[4:]) + (row[3] or b"")).digest() for row in rows]
+
+
+def _salt() -> bytes:
+    """Return a random salt. They are drawn for many rows at once: a system call each would cost more than the hash."""
+    try:
+        return _drawn.pop()
+    except IndexError:
+        raw = os.urandom(SALT_BYTES * 256)
+        _drawn.extend(raw[start : start + SALT_BYTES] for start in range(SALT_BYTES, len(raw), SALT_BYTES))
+        return raw[:SALT_BYTES]
