@@ -7,7 +7,7 @@ import secrets as random
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import field
@@ -34,18 +34,65 @@ class ClockSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ShopSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The shop itself. `place` is the country whose rules apply when a request names none; empty = strictest."""
+    """The shop itself. `place` is the country whose rules apply when a request names none; empty = strictest.
+
+    `region` is where its store stands (`eu`, or a country such as `us` or `cn`): people whose law keeps their data
+    elsewhere are refused.
+    """
 
     name: str = "shop"
     currency: str = "EUR"
     place: str = ""
+    region: Annotated[str, msgspec.Meta(pattern="^(eu|[a-z]{2})?$")] = ""
     notice_url: str = ""
+
+
+class ControllerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who answers for the data (GDPR 13(1)(a)-(b), 30(1)(a)): name, address, contact, data protection officer.
+
+    What is empty is told as missing in the record of processing, and left out of the notice.
+    """
+
+    name: str = ""
+    address: str = ""
+    contact: str = ""
+    dpo: str = ""
 
 
 class PrivacySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How strict to be beyond each place's own law: `eu-strict`, `us`, `global-strict`, or "" for the law alone."""
 
     preset: Literal["", "eu-strict", "us", "global-strict"] = ""
+
+
+class BorderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which laws on keeping data at home bind this shop: countries that told it to, and why others do not."""
+
+    designated: tuple[str, ...] = ()
+    exempt: dict[str, str] = field(default_factory=dict)
+
+
+class SinkSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A webhook: the vendor behind it, its address, and what it is told of: decisions of use cases, and outcomes.
+
+    `secret_version` is raised to sign with a new secret (`tillwise recipients secret SINK`).
+    """
+
+    vendor: str
+    url: str
+    decisions: tuple[str, ...] = ()
+    outcomes: tuple[str, ...] = ()
+    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 5.0
+    secret_version: int = 1
+
+
+class AuditSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`copy_to`: a file that gets each new checkpoint appended, at most once a minute; best on another machine's disk.
+
+    A folder gets one file per day. A relative path starts at the shop's folder.
+    """
+
+    copy_to: str = ""
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,6 +102,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     serve: ServeSettings = field(default_factory=ServeSettings)
     clock: ClockSettings = field(default_factory=ClockSettings)
     privacy: PrivacySettings = field(default_factory=PrivacySettings)
+    controller: ControllerSettings = field(default_factory=ControllerSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)
+    borders: BorderSettings = field(default_factory=BorderSettings)
+    sinks: dict[str, SinkSettings] = field(default_factory=dict)
     policy: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Per use case, values that replace the defaults of its policy."""
 
