@@ -18,6 +18,8 @@ from tillwise.settings import Secrets
 
 ORIGIN: Final = "tillwise.log"
 _ED25519: Final = b"\x01"
+_OTHER: Final = b"tillwise.evidence\n"
+"""Keeps signatures over other things apart: no checkpoint starts like this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,20 @@ class Signer:
         text = checkpoint.text()
         blob = _key_id(self._key.public_key()) + self._key.sign(text.encode())
         return f"{text}\n— {ORIGIN} {base64.b64encode(blob).decode()}\n"
+
+    def sign_bytes(self, data: bytes) -> str:
+        """Return a signature over any bytes, in base64; they carry their own purpose in their first line."""
+        return base64.b64encode(self._key.sign(_OTHER + data)).decode()
+
+
+def is_signed(data: bytes, signature: str, public: str) -> bool:
+    """Return whether `sign_bytes` with the key of `public` gave this signature."""
+    try:
+        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public, validate=True))
+        key.verify(base64.b64decode(signature, validate=True), _OTHER + data)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 def read_checkpoint(note: str, public: str) -> Checkpoint:

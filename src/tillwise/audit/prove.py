@@ -50,7 +50,9 @@ def prove_consistency(snapshot: Snapshot, older: Checkpoint, newer: Checkpoint) 
         raise InvalidInput("name the older checkpoint first; it must hold at least one entry", field="checkpoint")
     leaves = _leaves(snapshot, newer.size)
     if len(leaves) < newer.size:
-        raise InvalidInput(f"a checkpoint names {newer.size} entries, only {len(leaves)} are there: the end was cut off")
+        raise InvalidInput(
+            f"a checkpoint names {newer.size} entries, only {len(leaves)} are there: the end was cut off"
+        )
     return {
         "format": FORMAT, "older": {"size": older.size, "root": base64.b64encode(older.root).decode()},
         "newer": {"size": newer.size, "root": base64.b64encode(newer.root).decode()},

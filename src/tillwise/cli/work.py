@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from tillwise.app import App, build_app
+from tillwise.app.auditing import AuditKeeper, copy_target
 from tillwise.cli.main import json_option, shop_option
 from tillwise.cli.show import Show
 from tillwise.decisions import receipts
@@ -33,9 +34,11 @@ def _work(app: App) -> dict[str, object]:
     with app.store.snapshot() as snapshot:
         head = read_head(snapshot)
         items = app.shelf.refresh(snapshot, max(head.at, app.clock.now()), head.epoch)
+    keeper = AuditKeeper(app.store, app.secrets, copy_target(app.folder, app.settings.audit.copy_to))
     forgotten = app.store.commit(lambda transaction: receipts.forget_requests(transaction, wall_now())).result()
     return {
         "item snapshot": f"{len(items)} items, {items.name[:19]}",
         "segments exported up to position": app.segments.export(app.store),
         "request ids forgotten": forgotten,
+        "audit log entries": keeper.once().size,
     }

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from tillwise.audit.log import enter_act
 from tillwise.connectors.cataloguing import Upserts
 from tillwise.connectors.mapping import Mapping, Source
 from tillwise.errors import Conflict, InvalidMapping
 from tillwise.events.log import read_head
 from tillwise.privacy.ledger import DeclaredBasis, PurposeBasis, declare
 from tillwise.settings import Secrets
+from tillwise.vocabulary.canonical import Json
 from tillwise.vocabulary.clock import LogClock
 from tillwise.vocabulary.identity import Pseudonym
 from tillwise.vocabulary.purpose import Purpose
@@ -114,4 +117,14 @@ def publish(
         declare(transaction, people, DeclaredBasis(mapping.basis.place, said), source=mapping.file, now=at)
     transaction.run("UPDATE epochs SET visible = 1 WHERE epoch = ?", (epoch,))
     transaction.run("UPDATE head SET at = ?, epoch = ?", (at, max(head.epoch, epoch)))
+    enter_act(transaction, "import", _said(transaction, mapping, epoch))
     return epoch
+
+
+def _said(snapshot: Snapshot, mapping: Mapping, epoch: int) -> Json:
+    """Return what the audit log says of an import: how much came in, from which file bytes, on which declared basis."""
+    rows = snapshot.all(
+        "SELECT source, file, accepted, duplicate, quarantined FROM imports WHERE epoch = ? ORDER BY source", (epoch,)
+    )
+    basis = None if mapping.basis is None else [[each.purpose, each.basis] for each in mapping.basis.purposes]
+    return {"mapping": Path(mapping.file).name, "epoch": epoch, "basis": basis, "sources": [list(row) for row in rows]}

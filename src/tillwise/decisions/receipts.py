@@ -7,7 +7,8 @@ from typing import Final
 
 import msgspec
 
-from tillwise.audit.log import add_columns
+from tillwise.audit import log as audit_log
+from tillwise.audit.log import add_columns, enter_act
 from tillwise.audit.source import Source
 from tillwise.decisions.receipt import Receipt, decode, encode
 from tillwise.errors import NotFound
@@ -17,6 +18,7 @@ from tillwise.vocabulary.identity import Pseudonym
 from tillwise.vocabulary.store import Row, Snapshot, Transaction
 
 TABLES: Final = (
+    *audit_log.TABLES,
     "CREATE TABLE IF NOT EXISTS receipts (seq INTEGER PRIMARY KEY AUTOINCREMENT, decision_id TEXT NOT NULL UNIQUE,"
     " use_case TEXT NOT NULL, subject INTEGER, anonymous INTEGER, order_ref INTEGER, epoch INTEGER NOT NULL,"
     " at INTEGER NOT NULL, mark INTEGER NOT NULL, wall INTEGER NOT NULL, action TEXT NOT NULL, model TEXT,"
@@ -117,7 +119,9 @@ def upgrade(transaction: Transaction) -> None:
     if row is None or "AUTOINCREMENT" in row[0]:
         return
     add_columns(transaction, "receipts")
-    for (name,) in transaction.all("SELECT name FROM sqlite_master WHERE tbl_name = 'receipts' AND sql LIKE 'CREATE INDEX%'"):
+    for (name,) in transaction.all(
+        "SELECT name FROM sqlite_master WHERE tbl_name = 'receipts' AND sql LIKE 'CREATE INDEX%'"
+    ):
         transaction.run(f"DROP INDEX {name}")
     transaction.run("ALTER TABLE receipts RENAME TO receipts_before")
     for statement in TABLES:
@@ -191,10 +195,9 @@ def mark_undelivered(transaction: Transaction, decision_id: str) -> None:
 
 def keep_policy(transaction: Transaction, revision: str, use_case: str, body: bytes) -> None:
     """Keep a policy under its revision, so that decisions made by it can be replayed."""
-    transaction.run(
-        "INSERT INTO policies (revision, use_case, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-        (revision, use_case, body),
-    )
+    sql = "INSERT INTO policies (revision, use_case, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+    if transaction.run(sql, (revision, use_case, body)):
+        enter_act(transaction, "policy", {"use_case": use_case, "revision": revision})
 
 
 def find_policy(snapshot: Snapshot, revision: str) -> Json | None:

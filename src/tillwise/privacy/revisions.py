@@ -7,12 +7,15 @@ from typing import Any, Final
 
 import msgspec
 
+from tillwise.audit import log as audit_log
+from tillwise.audit.log import enter_act
 from tillwise.errors import NotFound
 from tillwise.privacy.purposes import Rulebook
 from tillwise.vocabulary.canonical import canonical, digest
 from tillwise.vocabulary.store import Snapshot, Transaction
 
 TABLES: Final = (
+    *audit_log.TABLES,
     "CREATE TABLE IF NOT EXISTS rule_revisions (revision TEXT PRIMARY KEY, wall INTEGER NOT NULL, packed BLOB NOT NULL)"
     " STRICT",
 )
@@ -25,6 +28,7 @@ def keep_revision(transaction: Transaction, rules: Rulebook, wall: int) -> None:
             "INSERT INTO rule_revisions (revision, wall, packed) VALUES (?, ?, ?)",
             (rules.revision, wall, zlib.compress(canonical([rules.rules, rules.preset]))),
         )
+        enter_act(transaction, "rules", {"revision": rules.revision})
 
 
 def read_revision(snapshot: Snapshot, revision: str) -> list[Any]:

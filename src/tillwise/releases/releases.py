@@ -11,15 +11,18 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from tillwise.audit import log as audit_log
+from tillwise.audit.log import enter_act
 from tillwise.errors import ArtifactDamaged, NotFound
 from tillwise.events.log import read_head
 from tillwise.releases.card import ModelCard, read_card
 from tillwise.releases.gate import Choice, GateResult
-from tillwise.vocabulary.canonical import canonical
+from tillwise.vocabulary.canonical import Json, canonical
 from tillwise.vocabulary.clock import LogClock, Milliseconds, wall_now
 from tillwise.vocabulary.store import Row, Snapshot, Store, Transaction
 
 TABLES: Final = (
+    *audit_log.TABLES,
     "CREATE TABLE IF NOT EXISTS releases (use_case TEXT NOT NULL, number INTEGER NOT NULL, version TEXT,"
     " kind TEXT NOT NULL, name TEXT NOT NULL, wall INTEGER NOT NULL, at INTEGER NOT NULL, seq INTEGER NOT NULL,"
     " who TEXT NOT NULL, why TEXT NOT NULL, gates TEXT NOT NULL, expires INTEGER, restores INTEGER,"
@@ -28,6 +31,8 @@ TABLES: Final = (
     " STRICT, WITHOUT ROWID",
 )
 _COLUMNS: Final = "use_case, number, version, kind, name, wall, at, seq, who, why, gates, expires, restores"
+ACT: Final = "release"
+"""The kind of entry every transition leaves in the audit log."""
 Kind = Literal["model", "baseline", "rules"]
 
 
@@ -187,11 +192,22 @@ class Releases:
         values: list[Any] = list(msgspec.structs.astuple(release))
         values[10] = canonical(release.gates).decode()
         transaction.run(f"INSERT INTO releases ({_COLUMNS}) VALUES ({', '.join('?' * 13)})", values)
+        enter_act(transaction, ACT, _said(release))
         return release
 
     def _at_number(self, snapshot: Snapshot, use_case: str, number: int) -> Release | None:
         row = snapshot.one(f"SELECT {_COLUMNS} FROM releases WHERE use_case = ? AND number = ?", (use_case, number))
         return None if row is None else _read(row)
+
+
+def _said(release: Release) -> Json:
+    """Return what the audit log says of a release: everything but the name of who made it."""
+    gates = [[gate.gate, gate.verdict.value] for gate in release.gates]
+    return {
+        "use_case": release.use_case, "number": release.number, "version": release.version, "kind": release.kind,
+        "name": release.name, "wall": release.wall, "restores": release.restores, "expires": release.expires,
+        "gates": gates,
+    }  # fmt: skip
 
 
 def _kind(text: str) -> Kind:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tillwise.app.build import App
+from tillwise.app.doctor.audit import audit
 from tillwise.app.doctor.data import imports, intake
 from tillwise.app.doctor.finding import Finding
 from tillwise.app.doctor.keys import keys
@@ -26,3 +27,4 @@ def _all(app: App) -> Iterator[Finding]:
         yield from intake(snapshot)
         yield from imports(snapshot)
         yield from releases(app, snapshot)
+        yield from audit(snapshot)
