@@ -1,94 +1,100 @@
-"""The console's doorway: sign in with the admin key, see the pages, sign out."""
+"""The console: sign in, see the pages your roles open, sign out."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Final
-from urllib.parse import parse_qs, urlsplit
 
 from tillwise.access.keys import Keys
-from tillwise.api.problem import Refusal
+from tillwise.access.roles import need
+from tillwise.api.doorway import Doorway, page, same_origin
 from tillwise.api.route import CONSOLE, HTML, PUBLIC, Call, Headers, Parameter, Reply, Route
 from tillwise.api.shop import Shop
+from tillwise.api.signing import signing_routes
 from tillwise.console import pages
+from tillwise.console.bar import OVERVIEW, PEOPLE, bar_of
 from tillwise.console.console import Console
-from tillwise.console.session import Sessions, clear_cookie, find_cookie, set_cookie
-from tillwise.vocabulary.clock import wall_now
+from tillwise.decisions import receipts
+from tillwise.errors import NotFound
+from tillwise.vocabulary.purpose import Purpose
+
+__all__ = ["Doorway", "console_routes", "page", "same_origin"]
 
 _ROOM: Final = "Console"
-_PAGE: Final[Headers] = ((b"content-security-policy", pages.CSP.encode()),)
 _KEPT: Final[Headers] = ((b"cache-control", b"public, max-age=3600"),)
 _ASSETS: Final = (("console.css", "text/css; charset=utf-8"), ("icon.svg", "image/svg+xml"))
-_WRONG: Final = "That is not an admin key of this shop, or it has ended."
-Page = Callable[[Call], Awaitable[Reply]]
+_ANY_DECISION: Final = need("page decision", "decisions")
+_DECISION: Final = need("page decision", "decisions", "behaviour", "orders")
+_FRAUD_DECISION: Final = need("page decision", "decisions", "behaviour", "orders", "payment_device")
 
 
-class Doorway:
-    """Guards the pages: without a session of an admin key in force there is only the form."""
+class _Pages:
+    """Answers the calls for the pages."""
 
-    def __init__(self, shop: Shop, keys: Keys) -> None:
-        self._keys = keys
-        self._sessions = Sessions(shop.secrets)
+    def __init__(self, shop: Shop, doorway: Doorway) -> None:
+        self._shop = shop
+        self._doorway = doorway
         self._console = Console(shop)
-
-    def signed_in(self, call: Call) -> bool:
-        """Return True for a sealed, unexpired session whose key is still in force and still an admin's."""
-        session = self._sessions.read(find_cookie(call.header(b"cookie")), wall_now())
-        key = None if session is None else self._keys.get(session.key_id)
-        return key is not None and key.allows("admin")
 
     async def overview(self, call: Call) -> Reply:
         """Show the last hour, or the form."""
-        if not self.signed_in(call):
-            return page(pages.sign_in(self._console.name))
-        return page(await asyncio.to_thread(self._console.overview))
+        if not self._doorway.signed_in(call):
+            return page(pages.sign_in(self._console.name, with_key=not self._console.has_people()))
+        signed = self._doorway.guard(call, OVERVIEW)
+        if signed is None:
+            return self._doorway.refused(call, OVERVIEW)
+        listed = signed.may(_ANY_DECISION)
+        return page(await asyncio.to_thread(self._console.overview, bar_of(signed), listed=listed))
 
     async def decision(self, call: Call) -> Reply:
-        """Show one decision."""
-        if not self.signed_in(call):
-            return _to("/")
+        """Show one decision; whose payment and devices it shows too is asked for apart."""
+        if self._doorway.guard(call, _ANY_DECISION) is None:
+            return self._doorway.refused(call, _ANY_DECISION)
         decision_id = call.params["decision_id"]
-        found = await asyncio.to_thread(self._console.decision, decision_id)
-        if found is None:
-            return page(pages.missing(self._console.name, "No decision with this id is on record."), 404)
-        return page(found)
+        try:
+            with self._shop.store.snapshot() as snapshot:
+                kept = receipts.find(snapshot, decision_id)
+        except NotFound:
+            return self._unknown(call)
+        use_case = self._shop.use_cases.get(kept.receipt.use_case)
+        fraud = use_case is None or use_case.purpose == Purpose.FRAUD_PREVENTION
+        shown = _FRAUD_DECISION if fraud else _DECISION
+        signed = self._doorway.guard(call, shown)
+        if signed is None:
+            return self._doorway.refused(call, shown)
+        subjects = [key for key in (kept.subject, kept.anonymous) if key is not None]
+        await self._doorway.log(signed, shown, subjects, decision_id)
+        found = await asyncio.to_thread(self._console.decision, decision_id, bar_of(signed))
+        return self._unknown(call) if found is None else page(found)
 
-    async def sign_in(self, call: Call) -> Reply:
-        """Open a session for an admin key."""
-        _same_origin(call)
-        form = parse_qs(call.body.decode("utf-8", "replace"), max_num_fields=5)
-        key = self._keys.find(form.get("key", [""])[0].strip())
-        if key is None or not key.allows("admin"):
-            return page(pages.sign_in(self._console.name, _WRONG), 403)
-        value = self._sessions.open(key.key_id, wall_now())
-        return _to("/", set_cookie(value, secure=_is_https(call)))
+    async def people(self, call: Call) -> Reply:
+        """Show who may come in, what for and until when."""
+        signed = self._doorway.guard(call, PEOPLE)
+        if signed is None:
+            return self._doorway.refused(call, PEOPLE)
+        return page(await asyncio.to_thread(self._console.people, bar_of(signed)))
 
-    async def sign_out(self, call: Call) -> Reply:
-        """End the session in this browser."""
-        _same_origin(call)
-        return _to("/", clear_cookie())
+    def _unknown(self, call: Call) -> Reply:
+        signed = self._doorway.who(call)
+        bar = None if signed is None else bar_of(signed)
+        return page(pages.missing(self._console.name, "No decision with this id is on record.", bar), 404)
 
 
-def console_routes(shop: Shop, keys: Keys) -> tuple[Route, ...]:
-    """Return the pages and what they are made of."""
-    doorway = Doorway(shop, keys)
+def console_routes(shop: Shop, keys: Keys, doorway: Doorway | None = None) -> tuple[Route, ...]:
+    """Return the pages, what they are made of, and signing in and out."""
+    doorway = doorway or Doorway(shop, keys)
+    shown = _Pages(shop, doorway)
     known = (Parameter("decision_id", "path", "The decision_id of an answer"),)
     return (
-        Route("GET", "/", CONSOLE, doorway.overview, "The last hour", _ROOM, media=HTML),
+        Route("GET", "/", CONSOLE, shown.overview, "The last hour", _ROOM, media=HTML),
         Route(
-            "GET", "/console/decisions/{decision_id}", CONSOLE, doorway.decision, "One decision", _ROOM, media=HTML,
+            "GET", "/console/decisions/{decision_id}", CONSOLE, shown.decision, "One decision", _ROOM, media=HTML,
             parameters=known,
         ),
-        Route("POST", "/sign-in", CONSOLE, doorway.sign_in, "Open a session", _ROOM, media=HTML),
-        Route("POST", "/sign-out", CONSOLE, doorway.sign_out, "End the session", _ROOM, media=HTML),
+        Route("GET", "/console/people", CONSOLE, shown.people, "Who may come in", _ROOM, media=HTML),
+        *signing_routes(shop, keys, doorway),
         *(_asset(name, media) for name, media in _ASSETS),
     )  # fmt: skip
-
-
-def page(text: str, status: int = 200) -> Reply:
-    """Return an HTML page with its own content security policy."""
-    return Reply(text.encode(), status, HTML, _PAGE)
 
 
 def _asset(name: str, media: str) -> Route:
@@ -96,21 +102,3 @@ def _asset(name: str, media: str) -> Route:
         return Reply(pages.asset(name), media=media, headers=_KEPT)
 
     return Route("GET", f"/assets/{name}", PUBLIC, show, "Part of the pages", _ROOM, shown=False)
-
-
-def _to(path: str, cookie: str = "") -> Reply:
-    headers: Headers = ((b"location", path.encode()),)
-    if cookie:
-        headers = (*headers, (b"set-cookie", cookie.encode()))
-    return Reply(b"", 303, HTML, (*headers, *_PAGE))
-
-
-def _same_origin(call: Call) -> None:
-    """Refuse a form that another site's page posted here."""
-    origin = call.header(b"origin")
-    if origin and urlsplit(origin).netloc != call.header(b"host"):
-        raise Refusal(403, "This form was sent by a page of another site")
-
-
-def _is_https(call: Call) -> bool:
-    return call.scheme == "https"

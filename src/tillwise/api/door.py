@@ -163,7 +163,10 @@ def _call(scope: Scope, params: Mapping[str, str], headers: dict[bytes, bytes], 
     if len(raw) > MAX_QUERY:
         raise Refusal(400, "the query is too long")
     query = dict(parse_qsl(raw.decode("latin-1"), keep_blank_values=True)) if raw else {}
-    return Call(scope["path"], params, query, headers, body, scope.get("scheme", "http"), key)
+    client = scope.get("client")
+    return Call(
+        scope["path"], params, query, headers, body, scope.get("scheme", "http"), key, client[0] if client else ""
+    )
 
 
 def _headers(reply: Reply) -> Iterable[tuple[bytes, bytes]]:

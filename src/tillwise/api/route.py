@@ -33,6 +33,7 @@ class Call:
     body: bytes
     scheme: str
     key: Key | None = None
+    client: str = ""
 
     @property
     def key_id(self) -> str:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
+from tillwise.access.keys import list_keys
+from tillwise.access.staff import read_staff
 from tillwise.console import pages
+from tillwise.console.bar import Bar
 from tillwise.console.force import read_in_force
 from tillwise.console.hour import HOUR, MOST, read_hour
+from tillwise.console.staff import staff_table
 from tillwise.console.story import tell
 from tillwise.decisions.replay import Replayer
 from tillwise.decisions.use_case import UseCase
@@ -55,22 +60,36 @@ class Console:
         """Return the shop's name."""
         return self._shop.settings.shop.name
 
-    def overview(self) -> str:
-        """Return the page of the last hour."""
+    def overview(self, bar: Bar | None = None, *, listed: bool = True) -> str:
+        """Return the page of the last hour; without `listed` no single decision is on it."""
         shop, now = self._shop, self._shop.clock.now()
         with shop.store.snapshot() as snapshot:
             hour = read_hour(snapshot, self._wall())
             force = read_in_force(snapshot, shop.releases, shop.use_cases)
             events = _events(snapshot, now)
-        return pages.overview(self.name, now, hour, force, events, shop.problems())
+        if not listed:
+            hour = replace(hour, latest=[])
+        return pages.overview(self.name, now, hour, force, events, shop.problems(), bar, listed=listed)
 
-    def decision(self, decision_id: str) -> str | None:
+    def decision(self, decision_id: str, bar: Bar | None = None) -> str | None:
         """Return the page of one decision, None when nobody knows it."""
         try:
             story = tell(self._shop.store, self._shop.replayer, self._shop.use_cases, decision_id)
         except NotFound:
             return None
-        return pages.decision(self.name, story)
+        return pages.decision(self.name, story, bar)
+
+    def people(self, bar: Bar | None = None) -> str:
+        """Return the page of people, grants, duties and keys."""
+        now = self._wall()
+        with self._shop.store.snapshot() as snapshot:
+            members = read_staff(snapshot)
+        return pages.people(self.name, staff_table(members, list_keys(self._shop.store), now), bar)
+
+    def has_people(self) -> bool:
+        """Return True when somebody can sign in with a name; until then the page offers the admin key first."""
+        with self._shop.store.snapshot() as snapshot:
+            return snapshot.one("SELECT 1 FROM people WHERE password IS NOT NULL AND disabled IS NULL") is not None
 
 
 def _events(snapshot: Snapshot, now: Milliseconds) -> Json:

@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 from tillwise.console import charts
+from tillwise.console.bar import Bar
 from tillwise.console.force import InForce
 from tillwise.console.hour import EDGES, SLOTS, Hour, Tally
 from tillwise.console.story import Story
@@ -56,12 +57,23 @@ def asset(name: str) -> bytes:
     return files("tillwise.console").joinpath("assets", name).read_bytes()
 
 
-def sign_in(shop: str, problem: str = "") -> str:
-    """Return the page that asks for the admin key."""
-    return _templates().get_template("sign_in.html").render(shop=shop, problem=problem, signed_in=False)
+def sign_in(shop: str, problem: str = "", *, with_key: bool = True) -> str:
+    """Return the page that asks for name and password; `with_key` unfolds the form for the shop's admin key."""
+    template = _templates().get_template("sign_in.html")
+    return template.render(shop=shop, problem=problem, with_key=with_key, signed_in=False)
 
 
-def overview(shop: str, now: int, hour: Hour, force: Iterable[InForce], events: Json, problems: Iterable[str]) -> str:
+def overview(
+    shop: str,
+    now: int,
+    hour: Hour,
+    force: Iterable[InForce],
+    events: Json,
+    problems: Iterable[str],
+    bar: Bar | None = None,
+    *,
+    listed: bool = True,
+) -> str:
     """Return the first page: the last hour, and who answers."""
     return _templates().get_template("overview.html").render(
         shop=shop,
@@ -73,11 +85,12 @@ def overview(shop: str, now: int, hour: Hour, force: Iterable[InForce], events: 
         latency=_latency(hour.all),
         cases=[(name, tally, _slots(tally), _actions(tally)) for name, tally in hour.by_use_case.items()],
         fallbacks=_fallbacks(hour.all),
-        signed_in=True,
+        listed=listed,
+        signed_in=bar,
     )  # fmt: skip
 
 
-def decision(shop: str, story: Story) -> str:
+def decision(shop: str, story: Story, bar: Bar | None = None) -> str:
     """Return the page of one decision."""
     weights = [abs(reason.weight) for reason in story.full.reasons]
     return _templates().get_template("decision.html").render(
@@ -87,13 +100,30 @@ def decision(shop: str, story: Story) -> str:
         decision=story.receipt.decision,
         heaviest=max(weights, default=0) or 1,
         spent=charts.strip(story.latency, width=_WIDTH, height=14) if story.latency else [],
-        signed_in=True,
+        signed_in=bar,
     )  # fmt: skip
 
 
-def missing(shop: str, text: str) -> str:
-    """Return the page that says there is nothing."""
-    return _templates().get_template("missing.html").render(shop=shop, text=text, signed_in=True)
+def missing(shop: str, text: str, bar: Bar | None = None, *, title: str = "Not found") -> str:
+    """Return the page that says there is nothing, or nothing to see for this person."""
+    return _templates().get_template("missing.html").render(shop=shop, text=text, title=title, signed_in=bar)
+
+
+def why(shop: str, what: str, reasons: Iterable[tuple[str, str]], back: str, bar: Bar | None = None) -> str:
+    """Return the page that asks for a reason before people's data are shown."""
+    template = _templates().get_template("why.html")
+    return template.render(shop=shop, what=what, reasons=list(reasons), back=back, signed_in=bar)
+
+
+def new_password(shop: str, code: str, problem: str = "", login: str = "") -> str:
+    """Return the page that sets a password, for whoever holds a one-time link."""
+    template = _templates().get_template("new_password.html")
+    return template.render(shop=shop, code=code, problem=problem, login=login, signed_in=False)
+
+
+def people(shop: str, staff: Json, bar: Bar | None = None) -> str:
+    """Return the page of people, grants, duties and keys."""
+    return _templates().get_template("people.html").render(shop=shop, **staff, signed_in=bar)
 
 
 def _latency(tally: Tally) -> list[charts.Rect]:
