@@ -14,8 +14,9 @@ import pytest
 
 from tillwise.app.build import App, build_app
 from tillwise.audit.checkpoint import Signer
-from tillwise.audit.log import extend, verify
+from tillwise.audit.extend import extend
 from tillwise.audit.tombstones import erased_at
+from tillwise.audit.verify import verify
 from tillwise.cli.init import create_shop
 from tillwise.decisions.decision import Place, Request
 from tillwise.decisions.road import Road
@@ -25,7 +26,7 @@ from tillwise.events.people import find_pseudonym
 from tillwise.privacy import ledger
 from tillwise.privacy.ledger import Consent
 from tillwise.review.queue import Enqueue
-from tillwise.rights.entered import CONTENTS, AuditReceipts
+from tillwise.rights.entered import SOURCES
 from tillwise.rights.files import SegmentFiles
 from tillwise.rights.request import Kind, State
 from tillwise.rights.requests import Asked
@@ -72,7 +73,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def shop(folder: Path) -> Iterator[Shop]:
     app = build_app(folder)
-    road = Road(app.store, app.gate, app.models, app.secrets, app.clock, on_receipt=(Enqueue(), AuditReceipts()))
+    road = Road(app.store, app.gate, app.models, app.secrets, app.clock, on_receipt=(Enqueue(),))
     yield Shop(app, app.rights, road)
     road.close()
     app.close()
@@ -142,7 +143,7 @@ def test_five_people_are_erased_to_the_last_byte(shop: Shop, folder: Path) -> No
     canaries = [f"{number}7731" for number in range(5)]
     decisions = {who: live(shop, who) for who in canaries}
     shop.app.segments.export(shop.app.store)
-    held = extend(shop.app.store, Signer(shop.app.secrets))
+    held = extend(shop.app.store, SOURCES, Signer(shop.app.secrets))
     with shop.app.store.snapshot() as snapshot:
         keys = [
             find_pseudonym(snapshot, shop.app.secrets, names(who)[kind], anonymous=kind == "visitor")
@@ -168,9 +169,9 @@ def test_five_people_are_erased_to_the_last_byte(shop: Shop, folder: Path) -> No
     assert scan(folder, wanted) == []
 
     with shop.app.store.snapshot() as snapshot:
-        findings = verify(snapshot, CONTENTS, [held])
+        findings = verify(snapshot, SOURCES, [held])
         assert findings.wrong == ()
-        assert findings.erased == len(canaries)
+        assert findings.erased == 2 * len(canaries), "a receipt and a consent each"
         assert erased_at(snapshot, shop.app.secrets, "decision", decisions[canaries[0]]) is not None
         left = snapshot.one("SELECT count(*) FROM subjects")
     assert left == (2 * CROWD,)

@@ -27,6 +27,7 @@ from tillwise.features.feature import FeatureSet
 from tillwise.features.snapshots import SnapshotShelf
 from tillwise.features.tiles import TileWriter
 from tillwise.jobs.learning import Learner
+from tillwise.jobs.written import WrittenFiles
 from tillwise.outcomes import outcomes
 from tillwise.privacy import ledger
 from tillwise.privacy.gate import Gate
@@ -36,7 +37,7 @@ from tillwise.releases.cache import ModelCache
 from tillwise.releases.releases import Releases
 from tillwise.review import case
 from tillwise.review.queue import Enqueue, ReviewQueue
-from tillwise.rights.files import SegmentFiles
+from tillwise.rights.files import file_holders
 from tillwise.rights.holders import row_holders
 from tillwise.rights.rights import Rights
 from tillwise.settings import Secrets, Settings, ShopFolder
@@ -72,6 +73,7 @@ class App:
     replayer: Replayer
     reviews: ReviewQueue
     rights: Rights
+    written: WrittenFiles
     use_cases: Mapping[str, UseCase]
     learners: Mapping[str, Learner]
 
@@ -119,8 +121,11 @@ def build_app(path: Path) -> App:
     releases = Releases(store, clock=clock)
     models = ModelCache(releases, folder.models)
     segments = Segments(folder.segments)
+    written = WrittenFiles(store, secrets, folder.path)
     replayer = Replayer(store, gate, models, use_cases)
-    rights = Rights(store, secrets, clock, replayer, rows=row_holders(tile_writer), files=(SegmentFiles(segments),))
+    rights = Rights(
+        store, secrets, clock, replayer, rows=row_holders(tile_writer, secrets), files=file_holders(segments, written)
+    )
     road = Road(store, gate, models, secrets, clock, on_receipt=(Enqueue(),))
     return App(
         folder=folder,
@@ -139,6 +144,7 @@ def build_app(path: Path) -> App:
         replayer=replayer,
         reviews=ReviewQueue(store, clock),
         rights=rights,
+        written=written,
         use_cases=use_cases,
         learners=learners,
     )

@@ -12,7 +12,8 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from tillwise.engines.segments import COLUMNS, SETTINGS, Kind, chain, export, rewrite
+from tillwise.engines.rewriting import rewrite
+from tillwise.engines.segments import COLUMNS, SETTINGS, Kind, chain, export, spill_folder
 from tillwise.errors import InvalidInput, NotPermitted
 from tillwise.features.check import is_hot
 from tillwise.features.feature import Agg, FeatureSet
@@ -54,7 +55,7 @@ class Segments:
 
     def __init__(self, folder: Path, *, memory: str = "2GB", threads: int = 0) -> None:
         self.folder = folder
-        self._settings = {**SETTINGS, "memory_limit": memory, "temp_directory": str(folder / ".spill")}
+        self._settings = {**SETTINGS, "memory_limit": memory}
         if threads:
             self._settings["threads"] = threads
 
@@ -62,9 +63,9 @@ class Segments:
         """Write what was appended since the last export; return the position exported up to."""
         return export(store, self.folder)
 
-    def rewrite(self, store: Store, seqs: Collection[int]) -> int:
-        """Write every segment anew that held one of these erased positions; return how many."""
-        return rewrite(store, self.folder, seqs)
+    def rewrite(self, seqs: Collection[int]) -> int:
+        """Write every file anew that holds a row at one of these erased positions; return how many."""
+        return rewrite(self.folder, seqs)
 
     def training_table(self, features: FeatureSet, points: Points, permit: Permit) -> TrainingTable:
         """Compute a feature set at every point, in the points' order.
@@ -91,7 +92,7 @@ class Segments:
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        connection = duckdb.connect(config=self._settings)
+        connection = duckdb.connect(config={**self._settings, "temp_directory": str(spill_folder(self.folder))})
         for kind in COLUMNS:
             connection.execute(_view(self.folder, kind))
         return connection

@@ -7,12 +7,12 @@ readers follow one chain from 0 on. Segments are a copy: deleting the folder onl
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
-import time
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -52,63 +52,37 @@ def end_of(folder: Path, kind: Kind) -> int:
     return int(paths[-1].name.rsplit("-", 1)[1]) if paths else 0
 
 
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Hold the folder for one writer of any process: an export reads rows that an erasure may just be deleting."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with os.fdopen(os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600), "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # let go of when the file is closed, by a crash as well
+        yield
+
+
 def export(store: Store, folder: Path) -> int:
     """Write the rows appended since the last export; return the position exported up to."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with store.snapshot() as snapshot:
-        row = snapshot.one("SELECT seq FROM head")
-    end = int(row[0]) if row else 0
-    for kind in COLUMNS:
-        start = end_of(folder, kind)
-        if start < end:
-            _write_segment(store, folder, kind, start, end)
+    with writing(folder):
+        with store.snapshot() as snapshot:
+            row = snapshot.one("SELECT seq FROM head")
+        end = int(row[0]) if row else 0
+        for kind in COLUMNS:
+            start = end_of(folder, kind)
+            if start < end:
+                _write_segment(store, folder, kind, start, end)
     return end
 
 
-def rewrite(store: Store, folder: Path, seqs: Collection[int]) -> int:
-    """Write every segment anew that holds one of these positions, after rows were erased; return how many.
-
-    What a crash or a spill left behind goes too. A reader that opened a file before keeps what it opened.
-    """
-    wanted = np.array(sorted(set(seqs)), dtype=np.int64)
-    n = 0
-    for path in sorted(folder.glob("*-*")):
-        if match := _NAME.fullmatch(path.name):
-            kind: Kind = "facts" if match[1] == "facts" else "stream"
-            start, end = int(match[2]), int(match[3])
-            if np.searchsorted(wanted, start, "right") < np.searchsorted(wanted, end, "right"):
-                partial = _write_partial(store, folder, kind, start, end)
-                old = path.with_name(f".{path.name}.old")
-                shutil.rmtree(old, ignore_errors=True)
-                os.rename(path, old)
-                os.rename(partial, path)
-                shutil.rmtree(old)
-                n += 1
-    if n:
-        _remove_leftovers(folder)
-    return n
+def spill_folder(folder: Path) -> Path:
+    """Return where this process may put what does not fit into memory."""
+    return folder / ".spill" / str(os.getpid())
 
 
-def _remove_leftovers(folder: Path) -> None:
-    """Remove half-written segments of processes that are gone, and spills older than an hour."""
-    for path in folder.glob(".*-*"):
-        writer = path.name.rpartition(".")[2]
-        if not writer.isdecimal() or not _alive(int(writer)):
-            shutil.rmtree(path, ignore_errors=True)
-    for path in folder.glob(".spill/*"):
-        with suppress(OSError):
-            if path.stat().st_mtime < time.time() - 3_600:
-                path.unlink()
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def segments_of(folder: Path) -> list[tuple[Path, int, int]]:
+    """Return every segment with the positions (from, to] it holds; some may overlap."""
+    found = ((path, _NAME.fullmatch(path.name)) for path in sorted(folder.glob("*-*")))
+    return [(path, int(match[2]), int(match[3])) for path, match in found if match]
 
 
 def _write_segment(store: Store, folder: Path, kind: Kind, start: int, end: int) -> None:

@@ -42,11 +42,16 @@ class Holder(Protocol):
 
 
 class FileHolder(Protocol):
-    """Holds copies in files; they are written anew after the rows were erased."""
+    """Holds copies outside the rows; they are cleaned after the rows were erased."""
 
     @property
     def name(self) -> str:
         """Return what people read."""
+        ...
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """Return the tables it answers for, if any."""
         ...
 
     def erase_files(self, store: Store, person: Person) -> Counts:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from tillwise.events.people import traits_of
 from tillwise.features.tiles import TileWriter
 from tillwise.rights.holder import Counts, Holder, Part, Rows
 from tillwise.rights.holders_access import Reads
 from tillwise.rights.holders_events import Events
 from tillwise.rights.person import Person
+from tillwise.settings import Secrets
 from tillwise.vocabulary.canonical import Json
 from tillwise.vocabulary.store import Snapshot, Transaction
 
@@ -22,13 +24,6 @@ STAYS: Final = {
 """Tables with marks that outlive an erasure, and why; the notice says so too."""
 
 _RECEIPT: Final = ("decision_id", "use_case", "at", "wall", "action", "model", "degraded", "simulated", "body")
-_PEOPLE: Final = Rows("profile", (
-    Part("traits", "subject", "keys", ("created", "country", "body")),
-    Part("links", "subject", "keys", ("seq",)),
-    Part("links", "anonymous", "keys"),
-    Part("subject_keys", "pseudonym", "keys"),
-    Part("subjects", "pseudonym", "keys"),
-))  # fmt: skip
 _CONSENTS: Final = Rows("consent", (
     Part("consents", "subject", "keys",
          ("seq", "at", "purpose", "state", "basis", "place", "notice", "evidence", "source")),
@@ -44,13 +39,34 @@ _OUTCOMES: Final = Rows("outcomes", (
 ))  # fmt: skip
 
 
+class Profile(Rows):
+    """Who a person is: their ids and traits, sealed under a key of their own, and the key itself."""
+
+    def __init__(self, secrets: Secrets) -> None:
+        super().__init__("profile", (
+            Part("traits", "subject", "keys"),
+            Part("links", "subject", "keys", ("seq",)),
+            Part("links", "anonymous", "keys"),
+            Part("subject_keys", "pseudonym", "keys"),
+            Part("subjects", "pseudonym", "keys"),
+        ))  # fmt: skip
+        self._secrets = secrets
+
+    def export(self, snapshot: Snapshot, person: Person) -> Iterator[Json]:
+        for key in person.keys:
+            traits = traits_of(snapshot, self._secrets, key)
+            if traits:
+                yield {"table": "traits", **traits}
+        yield from super().export(snapshot, person)
+
+
 class Decisions(Rows):
     """Receipts and the request ids they answered."""
 
     def __init__(self) -> None:
         super().__init__("decisions", (
             Part("receipts", "decision_id", "decisions", _RECEIPT),
-            Part("requests", "decision_id", "decisions", ("use_case", "request_id", "wall")),
+            Part("requests", "decision_id", "decisions"),
         ))  # fmt: skip
 
     def erase(self, transaction: Transaction, person: Person) -> Counts:
@@ -90,6 +106,15 @@ class Quarantine:
         return list(rows.values())
 
 
-def row_holders(tiles: TileWriter) -> tuple[Holder, ...]:
+def row_holders(tiles: TileWriter, secrets: Secrets) -> tuple[Holder, ...]:
     """Return every holder of the row store, in the order they are exported and erased."""
-    return (_PEOPLE, _CONSENTS, Events(tiles.subtract), Decisions(), _REVIEWS, _OUTCOMES, Quarantine(), Reads())
+    return (
+        Profile(secrets),
+        _CONSENTS,
+        Events(tiles.subtract),
+        Decisions(),
+        _REVIEWS,
+        _OUTCOMES,
+        Quarantine(),
+        Reads(),
+    )

@@ -6,8 +6,7 @@ tiles exactly, so that no sum has to be computed afresh.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -28,7 +27,7 @@ class Events:
     """Events and everything made of them. `subtract` takes rows out of the tiles (TileWriter.subtract)."""
 
     name = "events"
-    tables = frozenset({"events", "facts", "by_shop", "tiles", "codes", *(f"by_{key}" for key in _KEYED)})
+    tables = frozenset({"events", "facts", "by_shop", "tiles", *(f"by_{key}" for key in _KEYED)})
 
     def __init__(self, subtract: Subtract) -> None:
         self._subtract = subtract
@@ -61,7 +60,7 @@ class Events:
         transaction.run_many("DELETE FROM facts WHERE seq = ?", [(seq,) for seq in person.seqs])
         transaction.run_many("DELETE FROM events WHERE seq = ?", [(seq,) for seq in person.seqs])
         self._let_go_of_others(transaction, person)
-        counts |= {"facts": len(facts), "events": len(person.seqs), "codes": self._texts(transaction, facts)}
+        counts |= {"facts": len(facts), "events": len(person.seqs)}
         return {table: n for table, n in counts.items() if n}
 
     @staticmethod
@@ -69,20 +68,3 @@ class Events:
         """Other people's events on a device of this person stay theirs, without this person's key."""
         for key in person.keys:
             transaction.run("UPDATE events SET anonymous = NULL WHERE anonymous = ?", (key,))
-
-    @staticmethod
-    def _texts(transaction: Transaction, facts: Collection[Fact]) -> int:
-        """Delete texts such as a personal coupon code, which nobody else's rows mean; return how many."""
-        kinds = {fact.kind for fact in facts if fact.kind is not None}
-        used = {row[0] for row in rows_in(transaction, "SELECT DISTINCT kind FROM facts WHERE kind IN", kinds)}
-        others = ("item", "category", "brand", "method", "merchant")
-        left = kinds - used
-        for column in others if left else ():
-            sql = f"SELECT DISTINCT {column} FROM facts WHERE {column} IN"
-            left -= set(chain.from_iterable(rows_in(transaction, sql, left)))
-        for code in left:
-            transaction.run(
-                "DELETE FROM codes WHERE code = ? AND NOT EXISTS (SELECT 1 FROM items WHERE items.code = codes.code)",
-                (code,),
-            )
-        return len(left)

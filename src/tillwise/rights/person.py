@@ -23,7 +23,8 @@ class Person:
     """One person as the stores know them: `first` is who was asked about, `shared` are ids other people used too.
 
     `ids` are the shop's own ids of `keys`, in the same order. `seqs` are positions of their events, `orders` codes of
-    their orders, `decisions` ids of the receipts about them.
+    their orders, `decisions` ids of the receipts about them. `marks` are the keyed marks of their ids, `texts` codes
+    of texts their events used: what an erasure still needs of them once the rows are gone.
     """
 
     first: Pseudonym
@@ -33,6 +34,8 @@ class Person:
     seqs: tuple[int, ...]
     orders: tuple[int, ...]
     decisions: tuple[str, ...]
+    marks: tuple[bytes, ...] = ()
+    texts: tuple[int, ...] = ()
 
 
 def find_person(snapshot: Snapshot, secrets: Secrets, user_id: str, *, anonymous: bool = False) -> Person:
@@ -51,7 +54,8 @@ def find_person(snapshot: Snapshot, secrets: Secrets, user_id: str, *, anonymous
         shared=shared,
         seqs=tuple(sorted(seqs)),
         orders=tuple(sorted(orders)),
-        decisions=_decisions(snapshot, keys, orders),
+        decisions=decisions_of(snapshot, keys, orders),
+        marks=tuple(row[0] for row in rows_in(snapshot, "SELECT mark FROM subjects WHERE pseudonym IN", keys)),
     )
 
 
@@ -61,7 +65,7 @@ def with_shared(snapshot: Snapshot, person: Person) -> Person:
     For an erasure. It is not handed over on access, where it could be somebody else's.
     """
     seqs, orders = _events(snapshot, person.shared)
-    decisions = _decisions(snapshot, person.shared, orders)
+    decisions = decisions_of(snapshot, person.shared, orders)
     return replace(
         person,
         seqs=tuple(sorted({*person.seqs, *seqs})),
@@ -100,7 +104,7 @@ def _events(snapshot: Snapshot, keys: Collection[int]) -> tuple[set[int], set[in
     return seqs, orders
 
 
-def _decisions(snapshot: Snapshot, keys: Collection[int], orders: Collection[int]) -> tuple[str, ...]:
+def decisions_of(snapshot: Snapshot, keys: Collection[int], orders: Collection[int] = ()) -> tuple[str, ...]:
     """Return the decisions about them, the oldest first."""
     found: dict[str, int] = {}
     for column, values in (("subject", keys), ("anonymous", keys), ("order_ref", orders)):
