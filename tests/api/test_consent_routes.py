@@ -49,7 +49,9 @@ def test_the_receipt_is_signed_and_cannot_be_changed(client: Client) -> None:
     signed = put(client, notice_id=shown["notice_id"]).json()
     receipt = signed["receipt"]
     assert receipt["pii_principal_id"] == "u-17"
-    assert receipt["privacy_notice"] == {"id": shown["notice_id"], "sha256": shown["sha256"]}
+    served = {"id": shown["notice_id"], "sha256": shown["sha256"], "served": receipt["privacy_notice"]["served"]}
+    assert receipt["privacy_notice"] == served
+    assert served["served"] <= receipt["event"]["event_time"]
     assert receipt["purposes"][0]["purpose"] == "marketing"
     assert receipt["purposes"][0]["jurisdiction"] == "DE"
     assert receipt["event"]["event_state"] == "ConsentGiven"

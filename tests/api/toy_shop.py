@@ -121,6 +121,7 @@ class ToyShop:
     settings: Settings = field(default_factory=lambda: Settings(serve=ServeSettings(origins=(ORIGIN,))))
     models: ToyModels = field(default_factory=ToyModels)
     wrong: list[str] = field(default_factory=list)
+    gate: Gate = field(default_factory=Gate)
 
     def problems(self) -> Sequence[str]:
         return self.wrong
@@ -153,4 +154,5 @@ def build_toy(folder: Path) -> ToyShop:
         Releases(store, clock=clock),
         ReviewQueue(store, clock),
         models=models,
+        gate=gate,
     )

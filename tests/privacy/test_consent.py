@@ -53,7 +53,9 @@ def test_a_served_notice_can_be_proved(store: SqliteStore) -> None:
     """Id, hash, person and time are on record, and the text still hashes to what was recorded."""
     show(store, ANN)
     with store.snapshot() as snapshot:
-        assert served(snapshot, ANN, NOTICE.notice_id) == (NOTICE.sha256, NOW)
+        shown = served(snapshot, ANN, NOTICE.notice_id)
+        assert shown is not None
+        assert (shown.sha256, shown.at) == (NOTICE.sha256, NOW)
         assert served(snapshot, BEN, NOTICE.notice_id) is None
         text = text_of(snapshot, NOTICE.notice_id)
         assert text is not None

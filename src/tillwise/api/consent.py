@@ -17,13 +17,13 @@ from tillwise.decisions.answer import rfc3339
 from tillwise.errors import NotFound
 from tillwise.events.people import find_pseudonym, pseudonym_for
 from tillwise.privacy import ledger
-from tillwise.privacy.consent import Choice, Said, current, say
+from tillwise.privacy.age import in_words
+from tillwise.privacy.consent import Choice, Said, current, known_band, say
 from tillwise.privacy.consent_receipt import ALGORITHM, ReceiptSigner, consent_receipt
 from tillwise.privacy.gate import place_of
 from tillwise.privacy.ledger import State
 from tillwise.privacy.notice import make_notice
 from tillwise.privacy.purposes import UNKNOWN
-from tillwise.privacy.rule_file import load_rules
 from tillwise.privacy.served import serve
 from tillwise.vocabulary.canonical import Json
 from tillwise.vocabulary.clock import wall_now
@@ -45,11 +45,12 @@ _ROOM: Final = "People's rights"
 class Told(Strict, frozen=True, kw_only=True):
     """What a person says. A yes names the notice they were shown; a no needs nothing.
 
-    `age` is weighed against the place's rule and never stored. `anonymous` says the id is an anonymous id.
+    `implied` is going on after the notice was shown: it counts only where nobody has to be asked. Of `age` (years) the
+    band is kept, never the age, and later decisions go by it. `anonymous` says the id is an anonymous id.
     """
 
     purpose: Asked
-    state: Literal["given", "refused", "withdrawn"]
+    state: Literal["given", "refused", "withdrawn", "implied"]
     notice_id: Annotated[str, Meta(max_length=40)] = ""
     source: Annotated[str, Meta(min_length=1, max_length=40)] = "api"
     country: Place | None = None
@@ -79,7 +80,10 @@ class SignedReceipt(msgspec.Struct, frozen=True):
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """What counts for a purpose; `dpv` is the state in the words of the W3C Data Privacy Vocabulary."""
+    """What counts for a purpose; `dpv` is the state in the words of the W3C Data Privacy Vocabulary.
+
+    `renew` says that a yes no longer covers what the purpose uses today: show the notice in force and ask again.
+    """
 
     purpose: str
     state: str
@@ -87,12 +91,14 @@ class Counts(msgspec.Struct, frozen=True):
     place: str
     seq: int
     at: str
+    renew: bool
 
 
 class Consents(msgspec.Struct, frozen=True):
-    """What counts now, and everything ever said, oldest first."""
+    """What counts now, and everything ever said, oldest first. `age` is the band known, such as `14` or `16-17`."""
 
     subject: str
+    age: str
     now: list[Counts]
     history: list[Json]
 
@@ -134,7 +140,6 @@ class _Desk:
 
     def __init__(self, shop: Shop) -> None:
         self._shop = shop
-        self._rules = load_rules(preset=shop.settings.privacy.preset)
         self._signer = ReceiptSigner(shop.secrets)
         self._purposes = {*(use_case.purpose for use_case in shop.use_cases.values()), Purpose.TRAIN}
 
@@ -148,7 +153,7 @@ class _Desk:
             if (text := _query(call, name, Id)) is not None
         ]
         made = make_notice(
-            shop.settings.shop.name, self._purposes, self._rules, place, wall_now(), shop.settings.shop.notice_url
+            shop.settings.shop.name, self._purposes, shop.gate.rules, place, wall_now(), shop.settings.shop.notice_url
         )
 
         def work(transaction: Transaction) -> None:
@@ -189,9 +194,10 @@ class _Desk:
                 raise NotFound("nobody with this id is known here")
             counts = current(snapshot, person, shop.clock.now())
             history: list[Any] = ledger.history(snapshot, person)
-        now = [Counts(c.purpose, c.state, c.dpv, c.place, c.seq, rfc3339(c.at)) for c in counts]
-        told = [{**row, "at": rfc3339(row["at"])} for row in history]
-        return Reply(_encode(Consents(subject, now, told)))
+            age = in_words(known_band(snapshot, person))
+        now = [Counts(c.purpose, c.state, c.dpv, c.place, c.seq, rfc3339(c.at), c.renew) for c in counts]
+        told = [{**row, "age": in_words(row["age"]), "at": rfc3339(row["at"])} for row in history]
+        return Reply(_encode(Consents(subject, age, now, told)))
 
     def _place(self, country: str | None) -> str:
         return place_of(country or self._shop.settings.shop.place)

@@ -12,6 +12,7 @@ from tillwise.decisions.replay import Replayer
 from tillwise.decisions.use_case import UseCase
 from tillwise.events.event import Intake
 from tillwise.events.log import Appended
+from tillwise.privacy.gate import Gate
 from tillwise.releases.releases import Releases
 from tillwise.review.queue import ReviewQueue
 from tillwise.settings import Secrets, Settings
@@ -86,6 +87,11 @@ class Shop(Protocol):
     @property
     def reviews(self) -> ReviewQueue:
         """The queue of decisions a person has to look at."""
+        ...
+
+    @property
+    def gate(self) -> Gate:
+        """What makes its permits; the rules in force are its own."""
         ...
 
     def problems(self) -> Sequence[str]:

@@ -11,6 +11,7 @@ import msgspec
 
 from tillwise.access import keys
 from tillwise.app import readiness
+from tillwise.app.materials import materials
 from tillwise.app.readiness import clock_problem, model_problems, store_problem
 from tillwise.app.shop_file import ShopFile, read_shop_file
 from tillwise.decisions import receipts
@@ -31,6 +32,7 @@ from tillwise.jobs.written import WrittenFiles
 from tillwise.outcomes import outcomes
 from tillwise.privacy import ledger
 from tillwise.privacy.gate import Gate
+from tillwise.privacy.material import keep_materials
 from tillwise.privacy.revisions import keep_revision
 from tillwise.privacy.rule_file import load_rules
 from tillwise.releases.cache import ModelCache
@@ -118,6 +120,9 @@ def build_app(path: Path) -> App:
     store.commit(tile_writer.rebuild).result()
     gate = Gate(default_place=settings.shop.place, rules=load_rules(preset=settings.privacy.preset))
     store.commit(lambda transaction: keep_revision(transaction, gate.rules, wall_now())).result()
+    needed = materials(use_cases.values())
+    store.commit(lambda transaction: keep_materials(transaction, needed, wall_now())).result()
+    gate.need(needed)
     releases = Releases(store, clock=clock)
     models = ModelCache(releases, folder.models)
     segments = Segments(folder.segments)

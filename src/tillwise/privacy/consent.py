@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from tillwise.errors import Conflict, InvalidInput, NotFound
-from tillwise.events.log import allocate
 from tillwise.privacy import ledger
 from tillwise.privacy.jurisdictions import load_jurisdictions
 from tillwise.privacy.ledger import Consent, Standing, State
-from tillwise.privacy.served import served
+from tillwise.privacy.material import covers, read_materials
+from tillwise.privacy.served import Shown, served
 from tillwise.vocabulary.identity import Pseudonym
 from tillwise.vocabulary.purpose import Purpose
 from tillwise.vocabulary.store import Snapshot, Transaction
 
-SAYABLE: Final = (State.GIVEN, State.REFUSED, State.WITHDRAWN)
+SAYABLE: Final = (State.GIVEN, State.REFUSED, State.WITHDRAWN, State.IMPLIED)
 _DAY_MS: Final = 86_400_000
 _EVER: Final = 2**62
 _DPV: Final = {
@@ -29,9 +29,10 @@ _DPV: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What somebody says. `age` is weighed and never stored; `guardian` says a parent or guardian agreed too.
+    """What somebody says; `implied` is their going on after a notice, and counts only where nobody has to be asked.
 
-    `signals` came with the choice (`gpc`): both stand in the record.
+    Of `age` (years) the band is kept, for every later decision; `guardian` says a parent or guardian agreed too.
+    `signals` came with the choice (`gpc`): both stand in the record. `evidence` is where a proof kept elsewhere lies.
     """
 
     purpose: Purpose
@@ -42,22 +43,31 @@ class Choice:
     age: int | None = None
     guardian: bool = False
     signals: frozenset[str] = frozenset()
+    evidence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A recorded choice; `at` is the log clock, `sha256` the notice they had read, `dpv` the state in DPV words."""
+    """A recorded choice; `at` is the log clock, `sha256` the notice they had read, `dpv` the state in DPV words.
+
+    `shown_at` is when that notice was served (log clock, 0 without one): a moment before `at` for a yes asked just in
+    time.
+    """
 
     choice: Choice
     seq: int
     at: int
     sha256: str
     dpv: str
+    shown_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What counts for one purpose now; `dpv` is the state in the words of the W3C Data Privacy Vocabulary."""
+    """What counts for one purpose now; `dpv` is the state in the words of the W3C Data Privacy Vocabulary.
+
+    `renew` is True when a yes no longer covers what the purpose uses today: ask again, with the notice in force.
+    """
 
     purpose: Purpose
     state: State
@@ -65,6 +75,7 @@ class Status:
     place: str
     seq: int
     at: int
+    renew: bool = False
 
 
 def say(transaction: Transaction, person: Pseudonym, choice: Choice, now: int) -> Said:
@@ -76,78 +87,103 @@ def say(transaction: Transaction, person: Pseudonym, choice: Choice, now: int) -
     if choice.state not in SAYABLE:
         raise InvalidInput(f"'{choice.state}' is nothing a person says", field="state")
     shown = served(transaction, person, choice.notice_id) if choice.notice_id else None
-    if choice.state is State.GIVEN:
+    if choice.state in (State.GIVEN, State.IMPLIED):
         if shown is None:
             raise NotFound(
-                f"notice '{choice.notice_id[:40]}' was never served to this person: fetch GET /notice for them,"
-                " show it, and send its notice_id"
+                f"notice '{choice.notice_id[:40]}' was never served to this person: fetch GET /notice for them"
+                " (or run `tillwise consent notice`), show it, and name its notice_id"
             )
-        _check_age(choice)
+        _check_age(transaction, person, choice)
     before = ledger.state(transaction, person, choice.purpose, _EVER)
-    sha256 = shown[0] if shown else ""
-    signals = ",".join(sorted(choice.signals))
-    evidence = "; ".join(
-        part
-        for part in (sha256, f"signals: {signals}" if signals else "", "guardian agreed" if choice.guardian else "")
-        if part
-    )
+    if choice.age is not None:
+        ledger.know_age(transaction, person, choice.age, now, source=choice.source, place=choice.place)
     consent = Consent(
         person, choice.purpose, choice.state, place=choice.place, notice=choice.notice_id if shown else "",
-        evidence=evidence, source=choice.source,
+        evidence=_evidence(choice, shown), source=choice.source, guardian=choice.guardian,
+        basis="notice" if choice.state is State.IMPLIED else "consent",
+        material=shown.material(choice.purpose) if shown else "",
     )  # fmt: skip
     seq, at = ledger.record(transaction, consent, now)
     renewed = choice.state is State.GIVEN and before is not None and before.state is State.GIVEN
-    return Said(choice, seq, at, sha256, "RenewedConsentGiven" if renewed else _DPV[choice.state])
+    dpv = "RenewedConsentGiven" if renewed else _DPV.get(choice.state, "ConsentUnknown")
+    return Said(choice, seq, at, shown.sha256 if shown else "", dpv, shown.at if shown else 0)
 
 
-def _check_age(choice: Choice) -> None:
-    if choice.age is None:
+def _evidence(choice: Choice, shown: Shown | None) -> str:
+    signals = ",".join(sorted(choice.signals))
+    parts = (
+        shown.sha256 if shown else "",
+        f"signals: {signals}" if signals else "",
+        "guardian agreed" if choice.guardian else "",
+        choice.evidence,
+    )
+    return "; ".join(part for part in parts if part)
+
+
+def _check_age(snapshot: Snapshot, person: Pseudonym, choice: Choice) -> None:
+    """Raise Conflict when the age told now, or known from before, is too young for a yes at the person's place."""
+    newest = ledger.spoken(snapshot, person, choice.purpose, _EVER)
+    age = newest.age if choice.age is None else choice.age
+    if age < 0:
         return
-    rule = load_jurisdictions().age(choice.place)
-    if rule.bars(choice.purpose, choice.age):
-        raise Conflict(f"nobody aged {choice.age} may be asked for {choice.purpose} in {choice.place}: {rule.source}")
-    if choice.age < rule.consent and not choice.guardian:
+    place = choice.place or newest.place
+    laws = load_jurisdictions()
+    limits, source = laws.limits(place, choice.purpose), laws.age(place).source
+    if age < limits.banned:
+        raise Conflict(f"nobody aged {age} may be asked for {choice.purpose} in {place}: {source}")
+    if age < limits.guardian and not choice.guardian:
         raise Conflict(
-            f"below {rule.consent} a parent or guardian has to agree ({rule.source}): ask them and send guardian: true"
+            f"below {limits.guardian} a parent or guardian has to agree ({source}): ask them and say that they did"
         )
 
 
 def current(snapshot: Snapshot, person: Pseudonym, at: int) -> list[Status]:
     """Return what counts for each purpose this person, or an import, ever spoke about, as of `at` (log clock)."""
     rows = snapshot.all(
-        "SELECT c.purpose, c.seq, c.state, c.basis, c.place, c.at FROM consents c WHERE c.subject = ? AND c.seq ="
-        " (SELECT max(n.seq) FROM consents n WHERE n.subject = c.subject AND n.purpose = c.purpose) ORDER BY c.purpose",
+        "SELECT c.purpose, c.seq, c.state, c.basis, c.place, c.at, c.since, c.guardian, c.material FROM consents c"
+        " WHERE c.subject = ? AND c.purpose <> 'age' AND c.seq = (SELECT max(n.seq) FROM consents n"
+        " WHERE n.subject = c.subject AND n.purpose = c.purpose) ORDER BY c.purpose",
         (person,),
     )
+    needed = read_materials(snapshot)
     found = []
     for name, *rest in rows:
-        standing = Standing(rest[0], State(rest[1]), *rest[2:])
-        found.append(
-            Status(Purpose(name), standing.state, _dpv(standing, at), standing.place, standing.seq, standing.at)
-        )
+        purpose, standing = Purpose(name), ledger.standing_of(tuple(rest))
+        agreed = _agreed(standing)
+        renew = agreed and not covers(standing.material, needed.get(purpose, ""))
+        dpv = _DPV.get(standing.state, "ConsentUnknown")
+        if agreed:
+            dpv = "ConsentExpired" if renew or _ran_out(standing, at) else "ConsentGiven"
+        found.append(Status(purpose, standing.state, dpv, standing.place, standing.seq, standing.at, renew))
     return found
 
 
-def _dpv(standing: Standing, at: int) -> str:
-    agreed = standing.state is State.GIVEN or (standing.state is State.DECLARED and standing.basis == "consent")
-    if not agreed:
-        return _DPV.get(standing.state, "ConsentUnknown")
+def known_band(snapshot: Snapshot, person: Pseudonym) -> int:
+    """Return the age band known of a person (see privacy/age.py), UNKNOWN_AGE when nobody told it."""
+    return ledger.spoken(snapshot, person, Purpose.SERVICE, _EVER).age
+
+
+def _agreed(standing: Standing) -> bool:
+    return standing.state is State.GIVEN or (standing.state is State.DECLARED and standing.basis == "consent")
+
+
+def _ran_out(standing: Standing, at: int) -> bool:
     days = load_jurisdictions().consent_days(standing.place)
-    return "ConsentExpired" if days and at - standing.at > days * _DAY_MS else "ConsentGiven"
+    return bool(days) and at - standing.at > days * _DAY_MS
 
 
 def invalidate(transaction: Transaction, notice_id: str, now: int, *, why: str) -> int:
-    """Let every yes that rests on a notice count no more, for instance because its text was wrong; return how many."""
+    """Let every yes that rests on a notice count no more, for instance because its text was wrong; return how many.
+
+    A yes that a restriction put on hold is found too: it does not come back with the hold's end.
+    """
     rows = transaction.all(
         "SELECT c.subject, c.purpose, c.place FROM consents c WHERE c.notice = ? AND c.state = 'given' AND c.seq ="
-        " (SELECT max(n.seq) FROM consents n WHERE n.subject = c.subject AND n.purpose = c.purpose)",
+        " (SELECT max(n.seq) FROM consents n WHERE n.subject = c.subject AND n.purpose = c.purpose"
+        " AND n.state <> 'restricted')",
         (notice_id,),
     )
-    if rows:
-        seq, at = allocate(transaction, 1, now)
-        transaction.run_many(
-            "INSERT INTO consents (subject, purpose, seq, at, state, basis, place, notice, evidence, source)"
-            " VALUES (?, ?, ?, ?, 'invalidated', 'none', ?, ?, ?, 'shop')",
-            [(subject, purpose, seq, at, place, notice_id, why) for subject, purpose, place in rows],
-        )
+    for subject, purpose, place in rows:
+        found = Consent(Pseudonym(subject), Purpose(purpose), State.INVALIDATED, place, notice_id, why, "shop", "none")
+        ledger.record(transaction, found, now)
     return len(rows)

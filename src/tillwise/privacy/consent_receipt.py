@@ -35,7 +35,7 @@ def consent_receipt(said: Said, *, subject: str, shop: str) -> Json:
         "schema_version": SCHEMA,
         "record_id": f"{choice.purpose}-{said.seq}",
         "pii_principal_id": subject,
-        "privacy_notice": {"id": choice.notice_id, "sha256": said.sha256} if said.sha256 else None,
+        "privacy_notice": _notice(said),
         "language": "en",
         "purposes": [
             {
@@ -52,14 +52,25 @@ def consent_receipt(said: Said, *, subject: str, shop: str) -> Json:
         ],
         "party_identification": [{"party_id": shop, "party_role": "controller"}],
         "event": {
-            "event_time": datetime.fromtimestamp(said.at / 1000, UTC).isoformat(timespec="milliseconds"),
+            "event_time": _rfc3339(said.at),
             "validity_duration": f"P{days}D" if days else None,
             "entity_id": subject,
-            "event_type": "explicit",
+            "event_type": "implicit" if choice.state is State.IMPLIED else "explicit",
             "event_state": said.dpv,
             "signals": sorted(choice.signals),
         },
     }
+
+
+def _notice(said: Said) -> Json | None:
+    """Return which notice was served, and when: a moment before a yes that was asked for just in time."""
+    if not said.sha256:
+        return None
+    return {"id": said.choice.notice_id, "sha256": said.sha256, "served": _rfc3339(said.shown_at)}
+
+
+def _rfc3339(at: int) -> str:
+    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 class ReceiptSigner:

@@ -7,11 +7,12 @@ switch off; with nobody known there is nothing personal to refuse.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from tillwise.events.log import read_head
 from tillwise.privacy import ledger
-from tillwise.privacy.judgement import NOBODY, judge
+from tillwise.privacy.age import UNKNOWN_AGE, youngest
+from tillwise.privacy.judgement import NOBODY, Known, judge
 from tillwise.privacy.permit import PastPermit, Permit, Withheld, seal
 from tillwise.privacy.purposes import UNKNOWN, Rule, Rulebook, strictest
 from tillwise.privacy.rule_file import load_rules
@@ -35,6 +36,7 @@ class Gate:
         self._default_place = place_of(default_place)
         self._rules = load_rules() if rules is None else rules
         self._wall = wall
+        self._materials: Mapping[Purpose, str] = {}
 
     @property
     def rules(self) -> Rulebook:
@@ -44,6 +46,10 @@ class Gate:
     def adopt(self, rules: Rulebook) -> None:
         """Judge by other rules from the next permit on."""
         self._rules = rules
+
+    def need(self, materials: Mapping[Purpose, str]) -> None:
+        """Say what each purpose uses (privacy/material.py): a yes that did not cover it has to be renewed."""
+        self._materials = materials
 
     def permit(
         self,
@@ -70,7 +76,9 @@ class Gate:
         rule = self._rule(rules, purpose, (country, said[0].place if said else ""), visitor=visitor)
         if said or purpose is Purpose.FRAUD_PREVENTION:
             own = said[0].standing if said else None
-            verdict = judge(rule, own, said[1].standing if len(said) > 1 else None, signals, point.at)
+            other = said[1].standing if len(said) > 1 else None
+            known = Known(youngest(*[each.age for each in said]), self._materials.get(purpose, ""))
+            verdict = judge(rule, own, other, signals, point.at, known)
         else:
             verdict = NOBODY
         return Permit(
@@ -123,22 +131,25 @@ class Gate:
         at = read_head(snapshot).at
         return {
             Pseudonym(person)
-            for person, anonymous, country, declared in snapshot.all(
-                "SELECT s.pseudonym, s.anonymous, t.country, (SELECT c.place FROM consents c"
-                " WHERE c.subject = s.pseudonym ORDER BY c.seq DESC LIMIT 1)"
+            for person, anonymous, country, declared, age in snapshot.all(
+                "SELECT s.pseudonym, s.anonymous, t.country,"
+                " (SELECT c.place FROM consents c WHERE c.subject = s.pseudonym ORDER BY c.seq DESC LIMIT 1),"
+                " (SELECT c.age FROM consents c WHERE c.subject = s.pseudonym ORDER BY c.seq DESC LIMIT 1)"
                 " FROM subjects s LEFT JOIN traits t ON t.subject = s.pseudonym"
             )
             if all(
-                self._may(Purpose(name), (country, declared), said.get((person, name)), at, visitor=bool(anonymous))
+                self._may(
+                    self._rule(self._rules, Purpose(name), (country, declared), visitor=bool(anonymous)),
+                    said.get((person, name)), at, UNKNOWN_AGE if age is None else age,
+                )
                 for name in wanted
             )
-        }
+        }  # fmt: skip
 
-    def _may(
-        self, purpose: Purpose, places: tuple[str | None, str | None], row: Row | None, at: int, *, visitor: bool
-    ) -> bool:
+    def _may(self, rule: Rule, row: Row | None, at: int, age: int) -> bool:
         own = None if row is None else ledger.standing_of(row[2:])
-        return judge(self._rule(self._rules, purpose, places, visitor=visitor), own, None, frozenset(), at).granted
+        known = Known(age, self._materials.get(rule.purpose, ""))
+        return judge(rule, own, None, frozenset(), at, known).granted
 
     def _rule(self, rules: Rulebook, purpose: Purpose, named: tuple[str | None, str | None], *, visitor: bool) -> Rule:
         """Return the rule of the places named, the stricter of two; of the shop's own place when none is."""

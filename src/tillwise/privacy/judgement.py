@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
+from tillwise.privacy.age import UNKNOWN_AGE
 from tillwise.privacy.ledger import BENCHMARK, Standing, State
+from tillwise.privacy.material import covers
 from tillwise.privacy.purposes import Default, Rule
 from tillwise.vocabulary.purpose import Purpose
 
@@ -28,24 +30,58 @@ NOBODY: Final = Verdict(granted=True)
 """With nobody known there is nothing personal to read, and nobody to ask."""
 
 
-def judge(rule: Rule, own: Standing | None, other: Standing | None, signals: frozenset[str], at: int) -> Verdict:
+class Known(NamedTuple):
+    """What is known beside words and signals: the age band (see privacy/age.py), and what the use needs today."""
+
+    age: int = UNKNOWN_AGE
+    material: str = ""
+
+
+NOTHING_KNOWN: Final = Known()
+
+
+def judge(
+    rule: Rule,
+    own: Standing | None,
+    other: Standing | None,
+    signals: frozenset[str],
+    at: int,
+    known: Known = NOTHING_KNOWN,
+) -> Verdict:
     """Weigh what was said up to `at` (log clock); `other` is the person's second identity in the session.
 
     An explicit yes outweighs a signal, and a refusal outweighs everything; word and signal both stand in the permit.
+    Below the ages of the place silence is no yes, a yes needs a guardian's, or no yes counts at all.
     """
-    for standing in (own, other):
-        if standing is not None and standing.state is State.RESTRICTED:
-            return Verdict(granted=False, cause="restricted")
-    if rule.default is Default.BAN:
-        return Verdict(granted=False, cause="banned_in_place")
+    age = rule.age
+    years = 0 if known.age == UNKNOWN_AGE and age.unknown_is_minor else known.age
+    minor = years != UNKNOWN_AGE
+    cause = _barred(rule, own, other, banned=minor and years < age.banned)
+    if cause:
+        return Verdict(granted=False, cause=cause)
     if rule.purpose is Purpose.FRAUD_PREVENTION:
         return Verdict(granted=rule.default is not Default.OPT_IN, basis=rule.basis, cause="no_basis_in_place")
-    for standing in (own, other):
-        if standing is not None and standing.state in _REFUSALS:
-            return Verdict(granted=False, cause=_REFUSALS[standing.state])
+    young = minor and years < age.ask
     if own is None:
-        return _unasked(rule, rule.basis, signals, "consent_missing")
-    return _weighed(rule, own, signals, at)
+        return _unasked(rule, rule.basis, signals, "consent_missing", young=young)
+    if minor and years < age.guardian and not own.guardian and own.basis != BENCHMARK:
+        return Verdict(granted=False, cause="guardian_missing")
+    return _weighed(rule, own, signals, at, known.material, young=young)
+
+
+def _barred(rule: Rule, own: Standing | None, other: Standing | None, *, banned: bool) -> str:
+    """Return why no yes, signal or silence is looked at any more; "" when nothing bars the use."""
+    words = [standing.state for standing in (own, other) if standing is not None]
+    if State.RESTRICTED in words:
+        return "restricted"
+    if rule.default is Default.BAN:
+        return "banned_in_place"
+    if rule.purpose is Purpose.FRAUD_PREVENTION:
+        return ""
+    for state in words:
+        if state in _REFUSALS:
+            return _REFUSALS[state]
+    return "banned_for_minors" if banned else ""
 
 
 def expired(rule: Rule, said: Standing, at: int) -> bool:
@@ -53,24 +89,29 @@ def expired(rule: Rule, said: Standing, at: int) -> bool:
     return rule.consent_days > 0 and at - said.at > rule.consent_days * _DAY_MS
 
 
-def _weighed(rule: Rule, own: Standing, signals: frozenset[str], at: int) -> Verdict:
+def _weighed(rule: Rule, own: Standing, signals: frozenset[str], at: int, material: str, *, young: bool) -> Verdict:
     """Judge somebody who said something, and did not refuse."""
-    if own.state is State.INVALIDATED:
-        return _unasked(rule, rule.basis, signals, "consent_invalidated")
-    if own.state in (State.LIFTED, State.IMPLIED):
-        return _unasked(rule, rule.basis, signals, "consent_missing")
     if own.basis == BENCHMARK:
         return Verdict(granted=True, basis=own.basis)
-    if own.state is not State.GIVEN and own.basis != "consent":
-        return _unasked(rule, own.basis, signals, "consent_missing")
-    if expired(rule, own, at):
-        return _unasked(rule, rule.basis, signals, "consent_expired")
-    return Verdict(granted=True, basis=own.basis)
+    basis, cause = rule.basis, ""
+    if own.state is State.INVALIDATED:
+        cause = "consent_invalidated"
+    elif own.state in (State.LIFTED, State.IMPLIED):
+        cause = "consent_missing"
+    elif own.state is not State.GIVEN and own.basis != "consent":
+        basis, cause = own.basis, "consent_missing"
+    elif expired(rule, own, at):
+        cause = "consent_expired"
+    elif not covers(own.material, material):
+        cause = "consent_renewal_needed"
+    if not cause:
+        return Verdict(granted=True, basis=own.basis)
+    return _unasked(rule, basis, signals, cause, young=young)
 
 
-def _unasked(rule: Rule, basis: str, signals: frozenset[str], cause: str) -> Verdict:
+def _unasked(rule: Rule, basis: str, signals: frozenset[str], cause: str, *, young: bool) -> Verdict:
     """Judge somebody whose yes does not count and who refused nothing."""
-    if rule.default is Default.OPT_IN:
+    if young or rule.default is Default.OPT_IN:
         return Verdict(granted=False, cause=cause)
     for signal in signals:
         if signal in rule.signals:

@@ -11,15 +11,20 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
 from functools import cache
 from importlib.resources import files
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from tillwise.errors import ConfigurationError
+from tillwise.privacy.age import ADULTS_ONLY, BANDS, Limits, strictest_limits
 from tillwise.vocabulary.purpose import Purpose
 
 Kind = Literal["law", "guidance", "ethics"]
 Confidence = Literal["confirmed", "known", "uncertain"]
+_CHILDREN: Final = frozenset(
+    {Purpose.RECOMMEND, Purpose.SEARCH, Purpose.PRICE, Purpose.MARKETING, Purpose.SHARE, Purpose.TRAIN}
+)
+"""Purposes for which ages count; fraud prevention, service and moderation protect children too."""
 _MONTH_DAYS = 28
 """The shortest month: a deadline compared with others is never thought longer than it is."""
 
@@ -70,7 +75,12 @@ class ConsentDays(Part, frozen=True, kw_only=True):
 
 
 class Age(Part, frozen=True, kw_only=True):
-    """Below `consent` a guardian agrees; below the others not even a guardian's yes counts for that use."""
+    """Below `consent` silence is no yes and a guardian agrees; with `parent_below` people say yes to sharing themselves
+    from that age on. Below `extra_duties_below` sharing needs a yes; below `no_…_below` not even a guardian's counts.
+
+    `unknown` says how somebody is treated whose age nobody told. `best_interest_below` is for people to weigh: no rule
+    follows from it here.
+    """
 
     consent: int
     parent_below: int = 0
@@ -78,11 +88,32 @@ class Age(Part, frozen=True, kw_only=True):
     best_interest_below: int = 0
     no_profile_below: int = 0
     no_share_below: int = 0
+    unknown: Literal["adult", "minor"] = "adult"
+
+    def limits(self, purpose: Purpose) -> Limits:
+        """Return what these ages mean for one purpose. The ages of children bind profiles, sharing and training."""
+        if purpose not in _CHILDREN:
+            return ADULTS_ONLY
+        shared = purpose is Purpose.SHARE
+        guardian = self.parent_below or self.consent
+        banned = self.no_profile_below if purpose is not Purpose.TRAIN else 0
+        return Limits(
+            banned=max(banned, self.no_share_below if shared else 0),
+            ask=max((guardian, self.consent, self.extra_duties_below)) if shared else guardian,
+            guardian=guardian,
+            unknown_is_minor=self.unknown == "minor",
+        )
 
     def bars(self, purpose: Purpose, age: int) -> bool:
         """Return True when nobody of this age may be asked for this purpose."""
-        profile = purpose in (Purpose.RECOMMEND, Purpose.SEARCH, Purpose.PRICE, Purpose.MARKETING, Purpose.SHARE)
-        return (profile and age < self.no_profile_below) or (purpose is Purpose.SHARE and age < self.no_share_below)
+        return age < self.limits(purpose).banned
+
+    def ages(self) -> tuple[int, ...]:
+        """Return every age this rule names."""
+        return (
+            self.consent, self.parent_below, self.extra_duties_below, self.best_interest_below, self.no_profile_below,
+            self.no_share_below,
+        )  # fmt: skip
 
 
 class Sensitive(Part, frozen=True, kw_only=True):
@@ -145,6 +176,8 @@ class Jurisdictions:
                     other = self._at[place].name
                     raise ConfigurationError(f"jurisdictions.toml: {place} stands in '{other}' and in '{row.name}'")
                 self._at[place] = row
+            if odd := sorted(set(row.age.ages()) - set(BANDS)):
+                raise ConfigurationError(f"jurisdictions.toml, '{row.name}': age {odd[0]} is none of {BANDS}")
 
     def at(self, place: str) -> tuple[Jurisdiction, ...]:
         """Return what may hold at a place: one row where it is known, several where only the country is, or nothing."""
@@ -161,6 +194,10 @@ class Jurisdictions:
     def age(self, place: str) -> Age:
         """Return the age rule that protects the most."""
         return max((row.age for row in self.at(place)), key=lambda age: (age.no_profile_below, age.consent))
+
+    def limits(self, place: str, purpose: Purpose) -> Limits:
+        """Return what the place says of age and a purpose, the most protective where several may hold."""
+        return strictest_limits(row.age.limits(purpose) for row in self.at(place))
 
     def rights(self, place: str) -> tuple[str, ...]:
         """Return every right that may hold, in a fixed order."""

@@ -11,9 +11,12 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from tillwise.audit.log import seal_rows
+from tillwise.audit.source import Source
 from tillwise.errors import InvalidInput
 from tillwise.events.log import allocate
-from tillwise.privacy import revisions, served
+from tillwise.privacy import material, revisions, served
+from tillwise.privacy.age import UNKNOWN_AGE, band_of
 from tillwise.vocabulary.identity import Pseudonym
 from tillwise.vocabulary.purpose import PERSONAL_PURPOSES, Purpose
 from tillwise.vocabulary.store import Row, Snapshot, Transaction
@@ -21,11 +24,12 @@ from tillwise.vocabulary.store import Row, Snapshot, Transaction
 TABLES: Final = (
     *served.TABLES,
     *revisions.TABLES,
+    *material.TABLES,
     "CREATE TABLE IF NOT EXISTS consents (subject INTEGER NOT NULL, purpose TEXT NOT NULL, seq INTEGER NOT NULL,"
     " at INTEGER NOT NULL, state TEXT NOT NULL, basis TEXT NOT NULL, place TEXT NOT NULL, notice TEXT NOT NULL,"
     " evidence TEXT NOT NULL, source TEXT NOT NULL, age INTEGER NOT NULL DEFAULT -1,"
     " guardian INTEGER NOT NULL DEFAULT 0, since INTEGER NOT NULL DEFAULT 0, material TEXT NOT NULL DEFAULT '',"
-    " PRIMARY KEY (subject, purpose, seq)) STRICT, WITHOUT ROWID",
+    " salt BLOB, leaf BLOB, PRIMARY KEY (subject, purpose, seq)) STRICT, WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS consents_newest ON consents (subject, seq)",
     "CREATE INDEX IF NOT EXISTS consents_seq ON consents (seq)",
     "CREATE INDEX IF NOT EXISTS consents_benchmark ON consents (basis) WHERE basis = 'benchmark'",
@@ -33,10 +37,20 @@ TABLES: Final = (
 
 LATER_COLUMNS: Final = (
     ("age", "INTEGER NOT NULL DEFAULT -1"), ("guardian", "INTEGER NOT NULL DEFAULT 0"),
-    ("since", "INTEGER NOT NULL DEFAULT 0"), ("material", "TEXT NOT NULL DEFAULT ''"),
+    ("since", "INTEGER NOT NULL DEFAULT 0"), ("material", "TEXT NOT NULL DEFAULT ''"), ("salt", "BLOB"),
+    ("leaf", "BLOB"),
 )  # fmt: skip
 """Columns a shop of an earlier release lacks: see `upgrade`."""
 
+LOGGED: Final = Source(
+    "consent",
+    "consents",
+    ("seq", "subject", "purpose"),
+    ("subject", "purpose", "seq", "at", "state", "basis", "place", "notice", "evidence", "source", "age", "guardian",
+     "since", "material"),
+    "subject",
+)  # fmt: skip
+"""How consents enter the audit log."""
 BENCHMARK = "benchmark"
 """The basis of a benchmark's data: it lets everything be read, and `serve` refuses a shop that holds it."""
 BASES: Final = frozenset({"consent", "contract", "legitimate_interest", "legal_obligation", "notice", BENCHMARK})
@@ -77,7 +91,7 @@ class Consent:
     evidence: str = ""
     source: str = "api"
     basis: str = "consent"
-    age: int = -1
+    age: int = UNKNOWN_AGE
     guardian: bool = False
     material: str = ""
 
@@ -103,12 +117,14 @@ class Spoken(NamedTuple):
     seq: int
     place: str
     standing: Standing | None
-    age: int = -1
+    age: int = UNKNOWN_AGE
 
 
 NOTHING_SAID: Final = Spoken(0, "", None)
 RESTRICTABLE: Final = (*PERSONAL_PURPOSES, Purpose.SHARE)
 """What a restriction puts on hold."""
+AGE_FACT: Final = "age"
+"""What stands in the place of a purpose where the fact is a person's age band."""
 _EVER: Final = 2**62
 _NEAR: Final = 12
 """The newest facts read in one go; nearly everybody has fewer."""
@@ -162,6 +178,20 @@ def record(transaction: Transaction, consent: Consent, now: int) -> tuple[int, i
     return said
 
 
+def know_age(transaction: Transaction, person: Pseudonym, age: int, now: int, *, source: str, place: str = "") -> None:
+    """Keep the band a person's age in years lies in, for every decision that starts from now on; no birth date is kept.
+
+    The newest word counts, as the shop's own finding. Repeating it changes nothing.
+    """
+    band = band_of(age)
+    row = transaction.one("SELECT age FROM consents WHERE subject = ? ORDER BY seq DESC LIMIT 1", (person,))
+    if row is None or row[0] != band:
+        seq, at = allocate(transaction, 1, now)
+        fields = (person, AGE_FACT, seq, at, "known", "none", place, "", "", source, band, 0, 0, "")
+        transaction.run(_APPEND, fields)
+        seal_rows(transaction, LOGGED, seq)
+
+
 def _append(transaction: Transaction, consent: Consent, now: int, since: int = 0) -> tuple[int, int]:
     seq, at = allocate(transaction, 1, now)
     transaction.run(
@@ -169,6 +199,7 @@ def _append(transaction: Transaction, consent: Consent, now: int, since: int = 0
         (consent.subject, consent.purpose.value, seq, at, consent.state.value, consent.basis, consent.place,
          consent.notice, consent.evidence, consent.source, consent.age, int(consent.guardian), since, consent.material),
     )  # fmt: skip
+    seal_rows(transaction, LOGGED, seq)
     return seq, at
 
 
@@ -241,6 +272,7 @@ def declare(
             for purpose, said in basis.purposes.items()
         ),
     )  # fmt: skip
+    seal_rows(transaction, LOGGED, seq)
 
 
 def state(snapshot: Snapshot, subject: Pseudonym, purpose: Purpose, up_to: int) -> Standing | None:
@@ -293,10 +325,11 @@ def moved_since(snapshot: Snapshot, seq: int) -> set[Pseudonym]:
 
 def upgrade(transaction: Transaction) -> None:
     """Give the ledger of an earlier release the columns it lacks; repeating it changes nothing."""
-    known = {row[1] for row in transaction.all("PRAGMA table_info(consents)")}
-    for name, kind in LATER_COLUMNS:
-        if name not in known:
-            transaction.run(f"ALTER TABLE consents ADD COLUMN {name} {kind}")
+    for table, columns in (("consents", LATER_COLUMNS), ("notices_served", served.LATER_COLUMNS)):
+        known = {row[1] for row in transaction.all(f"PRAGMA table_info({table})")}
+        for name, kind in columns:
+            if name not in known:
+                transaction.run(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
 
 
 def holds_benchmark(snapshot: Snapshot) -> bool:

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 from tillwise.errors import ConfigurationError
+from tillwise.privacy.age import ADULTS_ONLY, Limits, strictest_limits
 from tillwise.vocabulary.canonical import digest_of
 from tillwise.vocabulary.purpose import Purpose
 
@@ -57,6 +58,7 @@ class Rule:
     visitor: bool = False
     signals: tuple[str, ...] = ()
     consent_days: int = 0
+    age: Limits = ADULTS_ONLY
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +76,12 @@ class Preset:
 
 
 def strictest(rules: Iterable[Rule]) -> Rule | None:
-    """Return the rule that asks most, the first among equals; None when there is no rule."""
-    return max(rules, key=lambda rule: (_STRICTNESS[rule.default], rule.signals, rule.consent_days > 0), default=None)
+    """Return the rule that asks most, the first among equals, with the highest ages of all; None when there is none."""
+    every = tuple(rules)
+    worst = max(every, key=lambda rule: (_STRICTNESS[rule.default], rule.signals, rule.consent_days > 0), default=None)
+    if worst is None or all(rule.age == worst.age for rule in every):
+        return worst
+    return replace(worst, age=strictest_limits(rule.age for rule in every))
 
 
 class Rulebook:
@@ -147,7 +153,8 @@ class Rulebook:
         floor = self._search(UNKNOWN if preset.floor == STRICTEST else preset.floor, purpose, visitor, day)
         if _STRICTNESS[floor.default] > _STRICTNESS[own.default]:
             source = f"preset {preset.name}: {floor.source}"
-            found = replace(floor, place=own.place, source=source, kind="ethics")
+            ages = strictest_limits((own.age, floor.age))
+            found = replace(floor, place=own.place, source=source, kind="ethics", age=ages)
         if purpose in preset.signals:
             found = replace(found, signals=tuple(sorted({*found.signals, "gpc"})))
         return found

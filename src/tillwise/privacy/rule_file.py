@@ -108,6 +108,7 @@ def _rule(law: Mapping[str, Any], place: str, name: str, row: Mapping[str, Any])
         valid_from=both.get("valid_from", date.min), valid_to=both.get("valid_to", date.max),
         visitor=name.endswith(_VISITOR), signals=tuple(both.get("signals", ())),
         consent_days=load_jurisdictions().consent_days(place),
+        age=load_jurisdictions().limits(place, Purpose(name.removesuffix(_VISITOR))),
     )  # fmt: skip
     _check(rule)
     return rule

@@ -2,40 +2,67 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
+import msgspec
+
+from tillwise.privacy.material import read_materials
 from tillwise.privacy.notice import Notice
 from tillwise.vocabulary.canonical import canonical
 from tillwise.vocabulary.identity import Pseudonym
+from tillwise.vocabulary.purpose import Purpose
 from tillwise.vocabulary.store import Snapshot, Transaction
 
 TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS notices (id TEXT PRIMARY KEY, sha256 TEXT NOT NULL, body TEXT NOT NULL) STRICT,"
     " WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS notices_served (subject INTEGER NOT NULL, id TEXT NOT NULL, sha256 TEXT NOT NULL,"
-    " place TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (subject, id, at)) STRICT, WITHOUT ROWID",
+    " place TEXT NOT NULL, at INTEGER NOT NULL, material TEXT NOT NULL DEFAULT '', PRIMARY KEY (subject, id, at))"
+    " STRICT, WITHOUT ROWID",
 )
+LATER_COLUMNS: Final = (("material", "TEXT NOT NULL DEFAULT ''"),)
+"""Columns a shop of an earlier release lacks."""
+
+
+class Shown(NamedTuple):
+    """A notice a person was shown: its hash, when (log clock), and what each purpose used then."""
+
+    sha256: str
+    at: int
+    materials: dict[str, str]
+
+    def material(self, purpose: Purpose) -> str:
+        """Return what the notice stood for, for one purpose; "" when that was not kept."""
+        return self.materials.get(purpose.value, "")
 
 
 def serve(transaction: Transaction, notice: Notice, subject: Pseudonym, at: int) -> None:
-    """Record that a person is shown a notice at `at` (log clock); the text itself is kept once."""
+    """Record that a person is shown a notice at `at` (log clock); the text itself is kept once.
+
+    What each purpose uses at this moment is kept with it: a yes on this notice covers that and nothing more.
+    """
     transaction.run(
         "INSERT INTO notices (id, sha256, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
         (notice.notice_id, notice.sha256, canonical(notice.content).decode()),
     )
+    materials = read_materials(transaction)
     transaction.run(
-        "INSERT INTO notices_served (subject, id, sha256, place, at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        (subject, notice.notice_id, notice.sha256, notice.place, at),
-    )
+        "INSERT INTO notices_served (subject, id, sha256, place, at, material) VALUES (?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT DO NOTHING",
+        (
+            subject, notice.notice_id, notice.sha256, notice.place, at,
+            canonical({purpose.value: text for purpose, text in materials.items()}).decode() if materials else "",
+        ),
+    )  # fmt: skip
 
 
-def served(snapshot: Snapshot, subject: Pseudonym, notice_id: str) -> tuple[str, int] | None:
-    """Return hash and newest time (log clock) of a notice this person was shown; None when they never were."""
+def served(snapshot: Snapshot, subject: Pseudonym, notice_id: str) -> Shown | None:
+    """Return what is on record of a notice this person was shown last; None when they never were."""
     row = snapshot.one(
-        "SELECT sha256, at FROM notices_served WHERE subject = ? AND id = ? ORDER BY at DESC LIMIT 1",
+        "SELECT sha256, at, material FROM notices_served WHERE subject = ? AND id = ? ORDER BY at DESC LIMIT 1",
         (subject, notice_id),
     )
-    return None if row is None else (row[0], row[1])
+    return None if row is None else Shown(row[0], row[1], msgspec.json.decode(row[2]) if row[2] else {})
 
 
 def text_of(snapshot: Snapshot, notice_id: str) -> str | None:
