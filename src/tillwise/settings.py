@@ -19,12 +19,16 @@ SETTINGS_FILE = "tillwise.toml"
 
 
 class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the API listens. `origins` are the web origins that may post behaviour from a browser."""
+    """How the API listens. `origins` are the web origins that may post behaviour from a browser, and show the banner.
+
+    `public_url` is the address under which people reach it (`https://privacy.shop.example`); empty = as it was called.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8420
     workers: int = 1
     origins: tuple[str, ...] = ()
+    public_url: Annotated[str, msgspec.Meta(pattern=r"^(https?://[^\s/?#]+/?)?$")] = ""
 
 
 class ClockSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

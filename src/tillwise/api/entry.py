@@ -12,7 +12,7 @@ import msgspec
 from tillwise.access.key import Key
 from tillwise.access.keys import Keys
 from tillwise.api.problem import Refusal
-from tillwise.api.route import CONSOLE, OPERATOR, Headers, Reply, Route
+from tillwise.api.route import CONSOLE, LINK, OPERATOR, Headers, Reply, Route
 
 CHALLENGE: Final[Headers] = ((b"www-authenticate", b'Bearer realm="tillwise"'),)
 BASIC_CHALLENGE: Final[Headers] = ((b"www-authenticate", b'Basic realm="tillwise"'),)
@@ -38,7 +38,7 @@ class Admission:
 
     def admit(self, route: Route, scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> Key | None:
         """Return the caller's key. Raises Refusal 401 without a valid one, 403 when it may not do this."""
-        if route.scope == CONSOLE:
+        if route.scope in (CONSOLE, LINK):
             return None  # the page's handler asks for the session; it shows the sign-in form to everybody else
         text = _bearer(headers)
         if route.scope == OPERATOR:

@@ -16,6 +16,8 @@ OPERATOR: Final = "operator"
 """Open to this machine itself, and to an `admin` key from elsewhere: figures about the shop, none about a person."""
 CONSOLE: Final = "console"
 """Pages for people: opened by a signed session that an `admin` key began; the page's own handler asks for it."""
+LINK: Final = "link"
+"""One person's own pages: opened by a signed link, or the session it began; the page's own handler asks for it."""
 JSON: Final = "application/json"
 HTML: Final = "text/html; charset=utf-8"
 
@@ -72,7 +74,7 @@ class Parameter:
 class Route:
     """A method on a path.
 
-    `scope` is one of access.key.SCOPES, PUBLIC, OPERATOR or CONSOLE. `takes` is the type of the JSON body, `gives` the
+    `scope` is one of access.key.SCOPES, PUBLIC, OPERATOR, CONSOLE or LINK. `takes` is the type of the JSON body, `gives` the
     type of the 200 answer: a type for msgspec, a JSON Schema, or None where it is no JSON. `problems` are the statuses
     besides 400, 401, 403 and 413 it may answer with, `also` the types of further JSON answers. `tracking` routes read
     their key as Segment's clients send it, and open to web pages of the configured origins.
@@ -104,7 +106,7 @@ def check_scopes(routes: tuple[Route, ...]) -> None:
     """Raise ConfigurationError when a route does not say who may call it, or two answer the same call."""
     seen: set[str] = set()
     for route in routes:
-        if route.scope not in (*SCOPES, PUBLIC, OPERATOR, CONSOLE):
+        if route.scope not in (*SCOPES, PUBLIC, OPERATOR, CONSOLE, LINK):
             raise ConfigurationError(f"route {route.name} has no declared scope ('{route.scope}'): nothing starts")
         if route.name in seen:
             raise ConfigurationError(f"route {route.name} is declared twice")
