@@ -20,7 +20,7 @@ from tillwise.connectors.reading import Permission, read_events
 from tillwise.connectors.staging import Staged, stage
 from tillwise.events.catalog import remember_texts
 from tillwise.events.event import Quarantined
-from tillwise.events.log import OnAppend, allocate, deduplicate
+from tillwise.events.log import Admit, OnAppend, allocate, deduplicate
 from tillwise.events.quality import QUARANTINE_ROWS, count, quarantine
 from tillwise.events.record import record
 from tillwise.jobs.progress import Progress, Silent
@@ -68,9 +68,10 @@ class _Run:
     progress: Progress
     on_append: tuple[OnAppend, ...]
     currency: str | None
+    admit: Admit | None = None
 
 
-def import_mapping(
+def import_mapping(  # noqa: PLR0913 - most of them are left out mostly
     store: Store,
     secrets: Secrets,
     clock: LogClock,
@@ -80,20 +81,23 @@ def import_mapping(
     progress: Progress | None = None,
     on_append: Sequence[OnAppend] = (),
     currency: str | None = None,
+    admit: Admit | None = None,
 ) -> ImportResult:
     """Load every file a mapping names; run it again after an interruption and it goes on where it stopped.
 
     `data_dir` is where the files lie (default: beside the mapping). With `currency`, the shop's own, amounts in
-    another one are kept with their events but count in no feature. Raises InvalidMapping naming file, line or column
-    and what to write instead; a source that fails leaves nothing behind.
+    another one are kept with their events but count in no feature. What `admit` does not let in is quarantined.
+    Raises InvalidMapping naming file, line or column and what to write instead; a source that fails leaves nothing
+    behind.
     """
     mapping = read_mapping(path)
     folder = mapping.folder if data_dir is None else data_dir
     paths = {source.label: locate(source, folder) for source in mapping.sources}
     epoch = store.commit(lambda transaction: take_epoch(transaction, mapping)).result()
     run = _Run(
-        store, secrets, clock, mapping, epoch, _allowed(mapping), progress or Silent(), tuple(on_append), currency
-    )
+        store, secrets, clock, mapping, epoch, _allowed(mapping), progress or Silent(), tuple(on_append), currency,
+        admit,
+    )  # fmt: skip
     results = []
     upserts = Upserts()
     for source in mapping.sources:
@@ -171,8 +175,10 @@ def _write(
 ) -> tuple[int, int]:  # fmt: skip
     accepted = duplicate = 0
     for chunk in read_events(connection, source, staged, assembled, run.allowed):
-        fresh = deduplicate(transaction, run.secrets, chunk)
-        duplicate += len(chunk) - len(fresh)
+        admitted, away = (chunk, []) if run.admit is None else run.admit(transaction, chunk)
+        quarantine(transaction, run.secrets, away)
+        fresh = deduplicate(transaction, run.secrets, admitted)
+        duplicate += len(admitted) - len(fresh)
         if fresh:
             first, _ = allocate(transaction, len(fresh), 0)
             times = [event.ts + source.delay for event in fresh]

@@ -15,11 +15,12 @@ from tillwise.connectors.zones import zone_of
 from tillwise.errors import InvalidMapping
 from tillwise.events.properties import Kind
 from tillwise.privacy.ledger import BASES
+from tillwise.recipients.vendor import banned
 from tillwise.vocabulary.purpose import PERSONAL_PURPOSES
 
 _SOURCE_KEYS: Final = (
     "file", "event", "catalog", "subjects", "one_event_per", "timezone", "timestamp_format", "delay", "where", "negate",
-    "columns",
+    "columns", "category",
 )  # fmt: skip
 _SUFFIXES: Final = (".csv", ".parquet", ".jsonl", ".ndjson", ".csv.gz", ".jsonl.gz", ".ndjson.gz")
 _PLACE: Final = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
@@ -97,6 +98,7 @@ def _source(table: dict[str, Any], place: str, taken: list[str]) -> Source:
     known_keys(table, _SOURCE_KEYS, place)
     file = _file(table.get("file"), place)
     place = f"{place} ({file})"
+    _check_category(table.get("category", ""), place)
     task, event = _task(table, place)
     declared = event_type_of(event, place) if task == "event" else None
     zone = zone_of(table["timezone"], place) if "timezone" in table else None
@@ -124,6 +126,14 @@ def _file(file: Any, place: str) -> str:
             f"{place}: {file!r} has no known format; use a file ending in {', '.join(_SUFFIXES)}", field="file"
         )
     return file
+
+
+def _check_category(category: Any, place: str) -> None:
+    """Refuse a file that is said to hold what may never come in; `category` is a key as vendors' records use them."""
+    if not isinstance(category, str):
+        raise InvalidMapping(f"{place}: category must be text in quotes, not {category!r}", field="category")
+    if why := banned(category):
+        raise InvalidMapping(f"{place}: category '{category}' may not be imported: {why}", field="category")
 
 
 def _task(table: dict[str, Any], place: str) -> tuple[Task, str]:

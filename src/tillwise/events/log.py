@@ -20,6 +20,8 @@ from tillwise.vocabulary.position import Head
 from tillwise.vocabulary.store import Snapshot, Store, Transaction
 
 OnAppend = Callable[[Transaction, Sequence[Fact]], None]
+Admit = Callable[[Snapshot, Sequence[Event]], tuple[Sequence[Event], list[Quarantined]]]
+"""Says which events may be kept here at all, and why others may not."""
 _KNOWN_TEXTS: Final = 500_000
 
 
@@ -77,11 +79,16 @@ class EventLog:
     """Appends events durably.
 
     `on_append` hooks run in the same transaction with the new facts (tiles are kept there): what a hook raises undoes
-    the append. Several processes may append to one store at the same time.
+    the append. What `admit` does not let in goes to quarantine, with nothing of it but the reason. Several processes
+    may append to one store at the same time.
     """
 
-    def __init__(self, store: Store, secrets: Secrets, clock: LogClock, on_append: Sequence[OnAppend] = ()) -> None:
+    def __init__(
+        self, store: Store, secrets: Secrets, clock: LogClock, on_append: Sequence[OnAppend] = (),
+        admit: Admit | None = None,
+    ) -> None:  # fmt: skip
         self._store = store
+        self.admit = admit
         self._secrets = secrets
         self._clock = clock
         self._on_append = tuple(on_append)
@@ -95,16 +102,18 @@ class EventLog:
         texts = {text for event in events for text in event.texts} - self._texts
 
         def work(transaction: Transaction) -> Appended:
-            fresh = deduplicate(transaction, self._secrets, events)
-            first_seq, at = self._record(transaction, fresh, texts) if fresh else (0, 0)
-            duplicate = len(events) - len(fresh)
-            quarantine(transaction, self._secrets, refused)
+            admitted, away = (events, []) if self.admit is None else self.admit(transaction, events)
+            fresh = deduplicate(transaction, self._secrets, admitted)
+            new = texts if not away else texts & {text for event in admitted for text in event.texts}
+            first_seq, at = self._record(transaction, fresh, new) if fresh else (0, 0)
+            duplicate = len(admitted) - len(fresh)
+            quarantine(transaction, self._secrets, [*refused, *away])
             count(transaction, _counts(fresh, dropped, duplicate))
-            return Appended(len(fresh), duplicate, len(refused), len(dropped), first_seq, at)
+            return Appended(len(fresh), duplicate, len(refused) + len(away), len(dropped), first_seq, at)
 
         future = self._store.commit(work)
         if texts:
-            future.add_done_callback(lambda done: self._remember(done, texts))
+            future.add_done_callback(lambda done: self._remember(done, texts, len(refused)))
         return future
 
     def _record(self, transaction: Transaction, fresh: list[Event], texts: set[str]) -> tuple[int, int]:
@@ -117,8 +126,10 @@ class EventLog:
             hook(transaction, facts)
         return first_seq, at
 
-    def _remember(self, done: Future[Appended], texts: set[str]) -> None:
-        if not done.cancelled() and done.exception() is None and done.result().accepted:
+    def _remember(self, done: Future[Appended], texts: set[str], refused: int) -> None:
+        if done.cancelled() or done.exception() is not None:
+            return
+        if done.result().accepted and done.result().quarantined == refused:  # else some texts were not kept
             if len(self._texts) > _KNOWN_TEXTS:
                 self._texts.clear()
             self._texts |= texts
