@@ -63,6 +63,27 @@ class ControllerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     dpo: str = ""
 
 
+PurposeWord = Literal[
+    "recommend", "search", "price", "marketing", "fraud_prevention", "service", "moderation", "train", "share"
+]
+
+
+class ConsentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Consents of another tool: `categories` says which purposes each of its categories means.
+
+    `notice` and `evidence` are what a yes on a tracking call rests on (`context.consent`); without both no such yes
+    counts, a no always does.
+    """
+
+    categories: dict[str, PurposeWord | tuple[PurposeWord, ...]] = field(default_factory=dict)
+    notice: str = ""
+    evidence: str = ""
+
+    def purposes(self) -> dict[str, tuple[PurposeWord, ...]]:
+        """Return the purposes of each category."""
+        return {name: (word,) if isinstance(word, str) else word for name, word in self.categories.items()}
+
+
 class PrivacySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How strict to be beyond each place's own law: `eu-strict`, `us`, `global-strict`, or "" for the law alone."""
 
@@ -106,6 +127,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     serve: ServeSettings = field(default_factory=ServeSettings)
     clock: ClockSettings = field(default_factory=ClockSettings)
     privacy: PrivacySettings = field(default_factory=PrivacySettings)
+    consent: ConsentSettings = field(default_factory=ConsentSettings)
     controller: ControllerSettings = field(default_factory=ControllerSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
     borders: BorderSettings = field(default_factory=BorderSettings)
