@@ -120,6 +120,12 @@ class AuditSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     copy_to: str = ""
 
 
+class AccessSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`grant_days`: how long a role is given for when nothing else is said; a year at most."""
+
+    grant_days: Annotated[int, msgspec.Meta(ge=1, le=365)] = 90
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything a shop may set; what is not here has one value."""
 
@@ -130,10 +136,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     consent: ConsentSettings = field(default_factory=ConsentSettings)
     controller: ControllerSettings = field(default_factory=ControllerSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
+    access: AccessSettings = field(default_factory=AccessSettings)
     borders: BorderSettings = field(default_factory=BorderSettings)
     sinks: dict[str, SinkSettings] = field(default_factory=dict)
     policy: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Per use case, values that replace the defaults of its policy."""
+    retention: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Per kind of data, days that replace those of privacy/retention.toml: see docs/retention.md."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -12,9 +12,11 @@ from typing import Final
 
 from tillwise.access import tables
 from tillwise.access.key import ROLES, SCOPES, Key, key_hash, new_key_text
+from tillwise.access.person import ACT
+from tillwise.audit.log import enter_act
 from tillwise.errors import InvalidInput, NotFound, StoreUnavailable
 from tillwise.vocabulary.clock import Milliseconds, wall_now
-from tillwise.vocabulary.store import Row, Store, Transaction
+from tillwise.vocabulary.store import Row, Snapshot, Store, Transaction
 
 TABLES: Final = tables.TABLES
 DAY: Final = 86_400_000
@@ -48,7 +50,13 @@ def create_key(
     text = new_key_text(role)
     row = (key.key_id, key_hash(text), role, " ".join(sorted(granted)), key.created, key.expires)
     insert = "INSERT INTO keys (key_id, hash, role, scopes, created, expires) VALUES (?, ?, ?, ?, ?, ?)"
-    store.commit(lambda transaction: transaction.run(insert, row)).result()
+
+    def work(transaction: Transaction) -> None:
+        transaction.run(insert, row)
+        said = {"act": "key made", "key": key.key_id, "role": role, "scopes": sorted(granted), "expires": key.expires}
+        enter_act(transaction, ACT, said)
+
+    store.commit(work).result()
     return key, text
 
 
@@ -69,8 +77,21 @@ def revoke_key(store: Store, key_id: str, *, now: Milliseconds | None = None) ->
     """End a key; it stops answering within a second. Raises NotFound when there is no such key in force."""
     moment = wall_now() if now is None else now
     sql = "UPDATE keys SET revoked = ? WHERE key_id = ? AND revoked IS NULL"
-    if not store.commit(lambda transaction: transaction.run(sql, (moment, key_id))).result():
-        raise NotFound(f"there is no key '{key_id}' in force: `tillwise keys list` shows them")
+
+    def work(transaction: Transaction) -> None:
+        if not transaction.run(sql, (moment, key_id)):
+            raise NotFound(f"there is no key '{key_id}' in force: `tillwise keys list` shows them")
+        enter_act(transaction, ACT, {"act": "key revoked", "key": key_id})
+
+    store.commit(work).result()
+
+
+def key_life(snapshot: Snapshot, key_id: str) -> tuple[Key, Milliseconds | None]:
+    """Return a key with when it was revoked, if it was; raise NotFound for one nobody ever made."""
+    row = snapshot.one(f"SELECT {_COLUMNS}, revoked FROM keys WHERE key_id = ?", (key_id,))
+    if row is None:
+        raise NotFound(f"there never was a key '{key_id}': `tillwise keys list` shows those in force")
+    return _key(row[:-1]), row[-1]
 
 
 class Keys:

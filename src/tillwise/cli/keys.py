@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from tillwise.access.key import ROLES
-from tillwise.access.keys import TABLES, create_key, list_keys, revoke_key
+from tillwise.access.keys import create_key, list_keys, revoke_key
+from tillwise.cli.accounts import day, open_accounts
 from tillwise.cli.main import json_option, shop_option
 from tillwise.cli.show import Show
-from tillwise.settings import ShopFolder
-from tillwise.stores.sqlite import SqliteStore
 
 
 @click.group()
@@ -20,25 +18,14 @@ def keys_command() -> None:
     """List, make and revoke API keys."""
 
 
-def _open(shop: Path) -> SqliteStore:
-    folder = ShopFolder(shop)
-    folder.settings()
-    store = SqliteStore(folder.database)
-    store.create(TABLES)
-    return store
-
-
 @keys_command.command("list")
 @shop_option
 @json_option
 def list_command(shop: Path, *, as_json: bool) -> None:
     """Show every key in force: what it may do, until when, when it was last used."""
-    store = _open(shop)
-    try:
-        keys = list_keys(store)
-    finally:
-        store.close()
-    rows = [(k.key_id, k.role, " ".join(sorted(k.scopes)), _day(k.expires), _day(k.last_used)) for k in keys]
+    with open_accounts(shop) as accounts:
+        keys = list_keys(accounts.store)
+    rows = [(k.key_id, k.role, " ".join(sorted(k.scopes)), day(k.expires), day(k.last_used)) for k in keys]
     show = Show(as_json)
     show.document([dict(zip(("id", "role", "scopes", "expires", "last_used"), row, strict=True)) for row in rows])
     show.table("keys", ("id", "role", "scopes", "expires", "last used"), rows)
@@ -52,14 +39,11 @@ def list_command(shop: Path, *, as_json: bool) -> None:
 @json_option
 def create_command(role: str, scopes: tuple[str, ...], days: int, shop: Path, *, as_json: bool) -> None:
     """Make a key of ROLE and print it once."""
-    store = _open(shop)
-    try:
-        key, text = create_key(store, role, scopes=scopes or None, days=days)
-    finally:
-        store.close()
+    with open_accounts(shop) as accounts:
+        key, text = create_key(accounts.store, role, scopes=scopes or None, days=days)
     show = Show(as_json)
     show.document({"id": key.key_id, "role": role, "scopes": sorted(key.scopes), "key": text})
-    show.line(f"{text}\nShown once. It may: {', '.join(sorted(key.scopes))}. It ends on {_day(key.expires)}.")
+    show.line(f"{text}\nShown once. It may: {', '.join(sorted(key.scopes))}. It ends on {day(key.expires)}.")
 
 
 @keys_command.command("revoke")
@@ -68,15 +52,8 @@ def create_command(role: str, scopes: tuple[str, ...], days: int, shop: Path, *,
 @json_option
 def revoke_command(key_id: str, shop: Path, *, as_json: bool) -> None:
     """End a key; it stops answering within a second."""
-    store = _open(shop)
-    try:
-        revoke_key(store, key_id)
-    finally:
-        store.close()
+    with open_accounts(shop) as accounts:
+        revoke_key(accounts.store, key_id)
     show = Show(as_json)
     show.document({"id": key_id, "revoked": True})
     show.line(f"key {key_id} is revoked")
-
-
-def _day(moment: int | None) -> str:
-    return "never" if moment is None else datetime.fromtimestamp(moment / 1000, UTC).strftime("%Y-%m-%d")
