@@ -55,15 +55,12 @@ def enter_act(transaction: Transaction, kind: str, body: Json) -> str:
 def seal_rows(transaction: Transaction, source: Source, position: int) -> None:
     """Give the rows just written at a position their salts and leaves, from what the table now holds."""
     rows = transaction.all(
-        f"SELECT {source.columns}, {', '.join(source.order)} FROM {source.table}"
-        f" WHERE {source.position} = ? AND leaf IS NULL",
-        (position,),
+        f"SELECT {source.columns} FROM {source.table} WHERE {source.position} = ? AND leaf IS NULL", (position,)
     )
-    keys = len(source.order)
     where = " AND ".join(f"{column} = ?" for column in source.order)
     transaction.run_many(
         f"UPDATE {source.table} SET salt = ?, leaf = ? WHERE {where}",
-        [(*source.seal(row[4:-keys], bytes(row[3])), *row[-keys:]) for row in rows],
+        [(*source.seal_row(row), *source.key(row)) for row in rows],
     )
 
 

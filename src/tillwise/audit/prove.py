@@ -37,7 +37,7 @@ def prove(snapshot: Snapshot, source: Source, ref: str, public: str) -> Json:
         raise NotFound("it is not under a checkpoint yet: run `tillwise audit checkpoint` first")
     leaves = _leaves(snapshot, newest[0].size)
     return {
-        "format": FORMAT, "kind": source.name, "content": source.content(row[4:], bytes(row[3])).decode(),
+        "format": FORMAT, "kind": source.name, "content": source.content(row).decode(),
         "salt": bytes(row[0]).hex(), "leaf": bytes(row[1]).hex(), "index": index, "size": newest[0].size,
         "proof": [node.hex() for node in inclusion_proof(leaves, index)],
         "root": base64.b64encode(newest[0].root).decode(), "checkpoint": newest[2], "public_key": public,

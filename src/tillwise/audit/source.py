@@ -45,28 +45,46 @@ class Source:
 
     @cached_property
     def columns(self) -> str:
-        """Return what `leaves` needs: salt, leaf, position, body, then the head."""
-        body = f"CAST({self.body} AS BLOB)" if self.body else "x''"
-        return ", ".join(("salt", "leaf", self.position, body, *self.head))
+        """Return what `leaves` needs: salt, leaf, position, body, the head, then the rest of the order."""
+        return ", ".join(("salt", "leaf", self.position, self.body or "x''", *self.head, *self.order[1:]))
 
     @cached_property
     def prefix(self) -> bytes:
         """Return the kind, as it stands before the content in every leaf."""
         return self.name.encode() + b"\x00"
 
-    def content(self, head: Sequence[Any], body: bytes = b"") -> bytes:
-        """Return what is hashed of a row."""
-        return _encode(tuple(head)) + body
+    def key(self, row: Row) -> Row:
+        """Return the order columns of a row of `columns`: they name it."""
+        return (row[2], *row[4 + len(self.head) :])
+
+    def content(self, row: Row) -> bytes:
+        """Return what is hashed of a row of `columns`."""
+        return _encode(row[4 : 4 + len(self.head)]) + _bytes(row[3])
 
     def seal(self, head: Sequence[Any], body: bytes = b"") -> tuple[bytes, bytes]:
         """Return a fresh salt and the leaf of a row that is about to be written."""
         salt = _salt()
         return salt, hashlib.sha256(b"\x00" + salt + self.prefix + _encode(head) + body).digest()
 
+    def seal_row(self, row: Row) -> tuple[bytes, bytes]:
+        """Return a fresh salt and the leaf of a row of `columns`, as it was just written."""
+        salt = _salt()
+        return salt, hashlib.sha256(b"\x00" + salt + self.prefix + self.content(row)).digest()
+
     def leaves(self, rows: Iterable[Row]) -> list[bytes]:
         """Compute the leaves of rows of `columns` from their contents."""
-        sha256, encode, prefix = hashlib.sha256, _encode, self.prefix
-        return [sha256(b"\x00" + (row[0] or b"") + prefix + encode(row[4:]) + (row[3] or b"")).digest() for row in rows]
+        sha256, encode, prefix, end = hashlib.sha256, _encode, self.prefix, 4 + len(self.head)
+        return [
+            sha256(
+                b"\x00" + (row[0] or b"") + prefix + encode(row[4:end])
+                + (row[3] if row[3].__class__ is bytes else _bytes(row[3]))
+            ).digest()
+            for row in rows
+        ]  # fmt: skip
+
+
+def _bytes(body: Any) -> bytes:
+    return body.encode() if isinstance(body, str) else body or b""
 
 
 def _salt() -> bytes:

@@ -223,12 +223,11 @@ def _rows(snapshot: Snapshot, source: Source) -> Iterator[list[Row]]:
     """Yield the rows of a source in batches, in the order of the log."""
     order = ", ".join(source.order)
     marks = ", ".join("?" for _ in source.order)
-    select = f"SELECT {source.columns}, {order} FROM {source.table}"
-    keys = len(source.order)
+    select = f"SELECT {source.columns} FROM {source.table}"
     rows = snapshot.all(f"{select} ORDER BY {order} LIMIT ?", (BATCH,))
     while rows:
-        last = rows[-1][-keys:]
-        yield [row[:-keys] for row in rows]
+        last = source.key(rows[-1])
+        yield rows
         rows = snapshot.all(
             f"{select} WHERE {source.position} >= ? AND ({order}) > ({marks}) ORDER BY {order} LIMIT ?",
             (last[0], *last, BATCH),
@@ -258,7 +257,10 @@ def _check_older(snapshot: Snapshot, older: dict[str, tuple[int, int]], wrong: l
             began[said["source"]] = (said["older_rows"], said["up_to"])
         except (msgspec.DecodeError, KeyError, TypeError):
             continue  # an edited act: it was named already
+    running = {row[0] for row in snapshot.all("SELECT DISTINCT source FROM audit_runs")}
     for name, (n, last) in older.items():
+        if name not in running | began.keys():
+            continue  # an earlier release's shop, before the job's first round
         most, upto = began.get(name, (0, -1))
         if n > most or last > upto:
             wrong.append(f"{n} rows of {name} have no leaf, {most} are older than the log: some were put in or edited")
