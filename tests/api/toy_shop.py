@@ -17,6 +17,7 @@ from tillwise.events.log import EventLog
 from tillwise.events.tables import TABLES as EVENT_TABLES
 from tillwise.features.feature import FeatureSet
 from tillwise.features.row import FeatureRow
+from tillwise.features.tiles import TileWriter
 from tillwise.models.score import Score
 from tillwise.outcomes import outcomes
 from tillwise.privacy import ledger
@@ -25,6 +26,9 @@ from tillwise.privacy.permit import Permit
 from tillwise.releases.releases import Releases
 from tillwise.review.case import TABLES as REVIEW_TABLES
 from tillwise.review.queue import Enqueue, ReviewQueue
+from tillwise.rights.holders import row_holders
+from tillwise.rights.lineage import Lineage
+from tillwise.rights.rights import Rights
 from tillwise.settings import Secrets, ServeSettings, Settings
 from tillwise.stores.sqlite import SqliteStore
 from tillwise.vocabulary.clock import LogClock
@@ -122,6 +126,7 @@ class ToyShop:
     models: ToyModels = field(default_factory=ToyModels)
     wrong: list[str] = field(default_factory=list)
     gate: Gate = field(default_factory=Gate)
+    rights: Any = None
 
     def problems(self) -> Sequence[str]:
         return self.wrong
@@ -155,4 +160,12 @@ def build_toy(folder: Path) -> ToyShop:
         ReviewQueue(store, clock),
         models=models,
         gate=gate,
+        rights=_rights(store, clock, gate, models, cases),
     )
+
+
+def _rights(store: SqliteStore, clock: LogClock, gate: Gate, models: ToyModels, cases: Mapping[str, UseCase]) -> Rights:
+    """Return people's rights over this store."""
+    lineage = Lineage(gate, Releases(store, clock=clock), cases)
+    replayer = Replayer(store, gate, models, cases)
+    return Rights(store, SECRETS, clock, replayer, lineage=lineage, rows=row_holders(TileWriter(()), SECRETS))

@@ -15,6 +15,7 @@ from tillwise.cli.init import create_shop
 from tillwise.cli.main import cli
 from tillwise.decisions.decision import Place, Request
 from tillwise.events.ingest import read_message
+from tillwise.privacy.consent_receipt import check_receipt
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +57,14 @@ def test_rights_from_the_first_request_to_the_last(lived: tuple[Path, str], tmp_
     assert "check who is asking" in told(shop, "access", "c-9", "--place", "DE", code=1)
     (waiting,) = told(shop, "requests")
     assert (waiting["kind"], waiting["state"], waiting["law"]) == ("access", "verifying", "GDPR 12(3)")
-    assert told(shop, "extend", waiting["request"])["extended"] is True
-    told(shop, "extend", waiting["request"], code=1)
+    assert told(shop, "requests", "extend", waiting["request"], "--reason", "many_requests")["extended"] is True
+    told(shop, "requests", "extend", waiting["request"], code=1)
 
     found = told(shop, "access", "c-9", *ASKING)
     assert found["request"] == waiting["request"]
+    opened = told(shop, "requests", "show", waiting["request"])
+    assert [each["what"] for each in opened["steps"]] == ["received", "verifying", "extended", "working", "done"]
+    check_receipt(opened["signed"]["receipt"], opened["signed"]["signature"], opened["signed"]["public_key"])
     assert {each["id"] for each in found["data"]["identity"]} == {"c-9", "v-9"}
     assert decision in json.dumps(found["data"]["decisions"])
     assert told(shop, "requests") == []
@@ -68,9 +72,12 @@ def test_rights_from_the_first_request_to_the_last(lived: tuple[Path, str], tmp_
     told(shop, "export", "c-9", *ASKING, "--out", str(tmp_path / "copy"))
     with (tmp_path / "copy" / "events.csv").open() as file:
         assert any("=a wish" in row["properties"] for row in csv.DictReader(file))
-    assert (
-        json.loads((tmp_path / "copy" / "everything.json").read_text()) == told(shop, "access", "c-9", *ASKING)["data"]
+    copied, again = (
+        json.loads((tmp_path / "copy" / "everything.json").read_text()),
+        told(shop, "access", "c-9", *ASKING),
     )
+    assert copied["events"] == again["data"]["events"]
+    assert copied["profile"] == again["data"]["profile"]
     assert "exists already" in told(shop, "export", "c-9", *ASKING, "--out", str(tmp_path / "copy"), code=1)
 
     told(shop, "rectify", "c-9", "country=FR", *ASKING)
@@ -85,8 +92,15 @@ def test_rights_from_the_first_request_to_the_last(lived: tuple[Path, str], tmp_
     assert told(shop, "explain", "c-9", *ASKING)["data"]["decisions"][0]["decision_id"] == decision
     assert told(shop, "review", "c-9", decision, *ASKING)["result"] == {"review": "opened"}
     assert "no such decision" in told(shop, "review", "c-9", "d-somebody-else", *ASKING, code=1)
-    (left,) = told(shop, "requests")
-    assert told(shop, "refuse", left["request"], "right_does_not_apply")["state"] == "refused"
+    assert told(shop, "requests") == [], "a request about somebody else's decision is none"
+    told(shop, "explain", "c-9", "--place", "DE", code=1)
+    (left,) = told(shop, "requests", "list")
+    refused = told(shop, "requests", "refuse", left["request"], "right_does_not_apply")
+    assert (refused["state"], refused["justification"]) == ("refused", "justifications:LegallyExempted")
+
+    assert told(shop, "restrict", "c-9", *ASKING)["state"] == "done"
+    assert "before it is lifted" in told(shop, "lift", "c-9", *ASKING, code=1)
+    assert told(shop, "lift", "c-9", "--informed", *ASKING)["result"]["lifted"] is True
 
     assert told(shop, "erase", "c-9", *ASKING)["state"] == "done"
     assert told(shop, "access", "c-9", *ASKING)["result"].keys() == {"held", "erased"}

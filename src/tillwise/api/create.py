@@ -15,6 +15,7 @@ from tillwise.api.health import health_routes
 from tillwise.api.metrics import Metrics
 from tillwise.api.openapi import describe, openapi_route
 from tillwise.api.page import page_route
+from tillwise.api.privacy import privacy_routes
 from tillwise.api.records import record_routes
 from tillwise.api.reviewing import review_routes
 from tillwise.api.shop import Shop
@@ -37,6 +38,7 @@ def create_api(
         *record_routes(shop),
         *review_routes(shop),
         *consent_routes(shop),
+        *privacy_routes(shop),
         *health_routes(shop, figures),
     )
     described = describe(routes, version("tillwise"))

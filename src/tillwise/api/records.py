@@ -15,12 +15,12 @@ from tillwise.api.route import Call, Parameter, Reply, Route
 from tillwise.api.shop import Shop
 from tillwise.decisions import receipts
 from tillwise.decisions.decision import ListedItem, Reason
-from tillwise.decisions.explanation import explanation
 from tillwise.decisions.receipt import Receipt
 from tillwise.errors import InvalidInput
 from tillwise.events.keys import order_code
 from tillwise.outcomes import outcomes
 from tillwise.outcomes.outcomes import Outcome
+from tillwise.rights.explaining import explain_decision
 from tillwise.vocabulary.canonical import Json
 from tillwise.vocabulary.store import Transaction
 
@@ -42,7 +42,7 @@ class Recorded(msgspec.Struct, frozen=True):
 
 
 class Explained(msgspec.Struct, frozen=True):
-    """Why it was decided so, from what the receipt holds.
+    """Why it was decided so, from what the receipt holds: procedure, data and where from, effect, reasons, review.
 
     `would_change` names, for an adverse action, the changes found that would have led to another one. `complete` is
     False when the model or the policy is gone: the reasons given at the time are then all there is.
@@ -57,6 +57,10 @@ class Explained(msgspec.Struct, frozen=True):
     items: list[ListedItem] | None
     permit: Json
     complete: bool
+    procedure: Json
+    data: Json
+    effect: str
+    review: Json | None
     would_change: Json | None
 
 
@@ -70,7 +74,7 @@ def record_routes(shop: Shop) -> tuple[Route, ...]:
 
     async def explain(call: Call) -> Reply:
         # The search for what would have changed it asks the model many times: not in the thread that serves.
-        told = await asyncio.to_thread(explanation, shop.replayer, call.params["decision_id"])
+        told = await asyncio.to_thread(explain_decision, shop.store, shop.replayer, call.params["decision_id"])
         return Reply(_encode(told))
 
     async def tell(call: Call) -> Reply:

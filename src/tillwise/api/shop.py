@@ -15,6 +15,7 @@ from tillwise.events.log import Appended
 from tillwise.privacy.gate import Gate
 from tillwise.releases.releases import Releases
 from tillwise.review.queue import ReviewQueue
+from tillwise.rights.rights import Rights
 from tillwise.settings import Secrets, Settings
 from tillwise.vocabulary.clock import LogClock
 from tillwise.vocabulary.store import Store
@@ -92,6 +93,11 @@ class Shop(Protocol):
     @property
     def gate(self) -> Gate:
         """What makes its permits; the rules in force are its own."""
+        ...
+
+    @property
+    def rights(self) -> Rights:
+        """What answers people's requests."""
         ...
 
     def problems(self) -> Sequence[str]:

@@ -41,6 +41,8 @@ from tillwise.review import case
 from tillwise.review.queue import Enqueue, ReviewQueue
 from tillwise.rights.files import file_holders
 from tillwise.rights.holders import row_holders
+from tillwise.rights.lineage import Lineage
+from tillwise.rights.objecting import ReviewObjected
 from tillwise.rights.rights import Rights
 from tillwise.settings import Secrets, Settings, ShopFolder
 from tillwise.stores.sqlite import SqliteStore
@@ -129,9 +131,10 @@ def build_app(path: Path) -> App:
     written = WrittenFiles(store, secrets, folder.path)
     replayer = Replayer(store, gate, models, use_cases)
     rights = Rights(
-        store, secrets, clock, replayer, rows=row_holders(tile_writer, secrets), files=file_holders(segments, written)
-    )
-    road = Road(store, gate, models, secrets, clock, on_receipt=(Enqueue(),))
+        store, secrets, clock, replayer, lineage=Lineage(gate, releases, use_cases),
+        rows=row_holders(tile_writer, secrets), files=file_holders(segments, written),
+    )  # fmt: skip
+    road = Road(store, gate, models, secrets, clock, on_receipt=(Enqueue(), ReviewObjected(use_cases)))
     return App(
         folder=folder,
         settings=settings,

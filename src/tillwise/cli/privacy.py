@@ -1,28 +1,31 @@
-"""`tillwise privacy`: a person's rights, each answered as a request with a deadline and a receipt."""
+"""`tillwise privacy`: a person's rights, each answered as a request with a deadline and a signed receipt."""
 
 from __future__ import annotations
 
-import csv
 import os
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
-import msgspec
 
-from tillwise.app import App, build_app
+from tillwise.app import App
 from tillwise.cli.main import json_option, shop_option
+from tillwise.cli.privacy_requests import opened, requests_command, tell
 from tillwise.cli.show import Show
 from tillwise.errors import InvalidInput
-from tillwise.rights.request import Kind, Refusal
-from tillwise.rights.requests import Asked, receipt_of
+from tillwise.events.people import mark_of
+from tillwise.jobs.written import ONE
+from tillwise.rights.asked import Corrections
+from tillwise.rights.export import as_files, as_json
+from tillwise.rights.request import Kind
+from tillwise.rights.requests import Asked
 from tillwise.rights.rights import Answered
-from tillwise.vocabulary.canonical import Json
-from tillwise.vocabulary.clock import wall_now
+from tillwise.vocabulary.purpose import PERSONAL_PURPOSES, Purpose
+
+WHO: Final = "command line"
+PURPOSES: Final = [each.value for each in (*PERSONAL_PURPOSES, Purpose.SHARE)]
 
 
 @click.group()
@@ -42,15 +45,6 @@ def who_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@contextmanager
-def _shop(path: Path) -> Iterator[App]:
-    app = build_app(path)
-    try:
-        yield app
-    finally:
-        app.close()
-
-
 @privacy_command.command("access")
 @who_options
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the answer to this JSON file.")
@@ -58,11 +52,12 @@ def _shop(path: Path) -> Iterator[App]:
 @json_option
 def access_command(out: Path | None, shop: Path, *, as_json: bool, **who: Any) -> None:
     """Hand over everything that is held about SUBJECT, by holder."""
-    with _shop(shop) as app:
-        answered = app.rights.access(Asked(kind=Kind.ACCESS, **who))
-    if out is not None and answered.data is not None:
-        _write(out, msgspec.json.format(msgspec.json.encode(answered.data), indent=2))
-    _tell(answered, as_json=as_json, with_data=out is None)
+    asked = Asked(kind=Kind.ACCESS, **who)
+    with opened(shop) as app:
+        answered = app.rights.access(asked, who=WHO)
+        if out is not None and answered.data is not None:
+            _write_one(app, asked, answered, out)
+        tell(app, answered, as_json=as_json, with_data=out is None)
 
 
 @privacy_command.command("export")
@@ -74,14 +69,15 @@ def export_command(out: Path, shop: Path, *, as_json: bool, **who: Any) -> None:
     """Write SUBJECT's data to take elsewhere: one JSON file of everything, one CSV file per table."""
     if out.exists():
         raise InvalidInput(f"{out} exists already: name a new folder", field="out")
-    with _shop(shop) as app:
-        answered = app.rights.access(Asked(kind=Kind.PORTABILITY, **who))
-    if answered.data is not None:
-        out.mkdir(parents=True, mode=0o700)
-        _write(out / "everything.json", msgspec.json.format(msgspec.json.encode(answered.data), indent=2))
-        for name, rows in _by_table(answered.data).items():
-            _write_csv(out / f"{name}.csv", rows)
-    _tell(answered, as_json=as_json, with_data=False)
+    asked = Asked(kind=Kind.PORTABILITY, **who)
+    with opened(shop) as app:
+        answered = app.rights.access(asked, who=WHO)
+        if answered.data is not None:
+            _note(app, asked, out)
+            out.mkdir(parents=True, mode=0o700)
+            for name, content in as_files(answered.data).items():
+                _write(out / name, content)
+        tell(app, answered, as_json=as_json)
 
 
 @privacy_command.command("erase")
@@ -90,9 +86,7 @@ def export_command(out: Path, shop: Path, *, as_json: bool, **who: Any) -> None:
 @json_option
 def erase_command(shop: Path, *, as_json: bool, **who: Any) -> None:
     """Erase SUBJECT from every table, then from the exported log. This cannot be undone."""
-    with _shop(shop) as app:
-        answered = app.rights.erase(Asked(kind=Kind.ERASURE, **who))
-    _tell(answered, as_json=as_json)
+    _now(shop, Asked(kind=Kind.ERASURE, **who), as_json=as_json)
 
 
 @privacy_command.command("resume")
@@ -100,8 +94,8 @@ def erase_command(shop: Path, *, as_json: bool, **who: Any) -> None:
 @json_option
 def resume_command(shop: Path, *, as_json: bool) -> None:
     """Finish erasures that were interrupted after the rows were gone."""
-    with _shop(shop) as app:
-        finished = app.rights.resume()
+    with opened(shop) as app:
+        finished = app.rights.resume(who=WHO)
     show = Show(as_json)
     show.document([each.receipt for each in finished])
     show.line(f"{len(finished)} erasures finished")
@@ -109,130 +103,99 @@ def resume_command(shop: Path, *, as_json: bool) -> None:
 
 @privacy_command.command("object")
 @who_options
+@click.option(
+    "--purpose", "purposes", type=click.Choice(PURPOSES), multiple=True,
+    help="End only this purpose; may be given several times. fraud_prevention goes on, with a person looking at it.",
+)  # fmt: skip
 @shop_option
 @json_option
-def object_command(shop: Path, *, as_json: bool, **who: Any) -> None:
+def object_command(purposes: tuple[str, ...], shop: Path, *, as_json: bool, **who: Any) -> None:
     """End recommendations, search, prices, marketing and training for SUBJECT, from the next decision on."""
-    with _shop(shop) as app:
-        answered = app.rights.object(Asked(kind=Kind.OBJECTION, **who))
-    _tell(answered, as_json=as_json)
+    named = tuple(Purpose(each) for each in dict.fromkeys(purposes))
+    _now(shop, Asked(kind=Kind.OBJECTION, purposes=named, **who), as_json=as_json)
+
+
+@privacy_command.command("restrict")
+@who_options
+@shop_option
+@json_option
+def restrict_command(shop: Path, *, as_json: bool, **who: Any) -> None:
+    """Put every use of SUBJECT's data on hold (GDPR 18): kept, and read for nothing."""
+    _now(shop, Asked(kind=Kind.RESTRICTION, **who), as_json=as_json)
+
+
+@privacy_command.command("lift")
+@who_options
+@click.option("--informed", is_flag=True, help="The person was told before (GDPR 18(3)).")
+@shop_option
+@json_option
+def lift_command(shop: Path, *, informed: bool, as_json: bool, **who: Any) -> None:
+    """Lift a restriction: what SUBJECT had said before it holds again."""
+    if not informed:
+        raise InvalidInput("tell the person before it is lifted (GDPR 18(3)), then say --informed", field="informed")
+    _now(shop, Asked(kind=Kind.LIFTING, informed=True, **who), as_json=as_json)
 
 
 @privacy_command.command("rectify")
 @who_options
-@click.argument("corrections", nargs=-1, required=True, metavar="NAME=VALUE…")
+@click.argument("corrections", nargs=-1, metavar="[NAME=VALUE]…")
+@click.option("--remove-event", "events", type=int, multiple=True, help="Remove the event at this position.")
+@click.option("--detach", "detach", multiple=True, help="Undo the link to this anonymous id.")
 @shop_option
 @json_option
-def rectify_command(corrections: tuple[str, ...], shop: Path, *, as_json: bool, **who: Any) -> None:
-    """Correct the country that is known of SUBJECT: country=FR."""
-    if wrong := [each for each in corrections if not re.fullmatch(r"country=[A-Z]{2}", each)]:
-        raise InvalidInput(f"'{wrong[0][:40]}' is not country=XX: only the country is kept to be corrected")
-    with _shop(shop) as app:
-        answered = app.rights.rectify(
-            Asked(kind=Kind.RECTIFICATION, **who), dict(each.split("=", 1) for each in corrections)
-        )
-    _tell(answered, as_json=as_json)
+def rectify_command(
+    corrections: tuple[str, ...], events: tuple[int, ...], detach: tuple[str, ...], shop: Path, *, as_json: bool,
+    **who: Any,
+) -> None:  # fmt: skip
+    """Correct what is kept of SUBJECT: country=FR, language=fr, … Events are removed, never edited."""
+    if wrong := [each for each in corrections if not re.fullmatch(r"\w+=.+", each)]:
+        raise InvalidInput(f"'{wrong[0][:40]}' is not NAME=VALUE, such as country=FR", field="corrections")
+    if not (corrections or events or detach):
+        raise InvalidInput("say what is to be corrected: NAME=VALUE, --remove-event or --detach", field="corrections")
+    traits = dict(each.split("=", 1) for each in corrections)
+    asked = Asked(kind=Kind.RECTIFICATION, corrections=Corrections(traits, events, detach), **who)
+    _now(shop, asked, as_json=as_json)
 
 
 @privacy_command.command("explain")
 @who_options
-@click.option("--decision", help="One decision about them (default: the newest ones).")
+@click.option("--decision", default="", help="One decision about them (default: the newest ones).")
 @shop_option
 @json_option
-def explain_command(decision: str | None, shop: Path, *, as_json: bool, **who: Any) -> None:
-    """Explain decisions about SUBJECT: reasons, permission, and what would have changed an adverse one."""
-    with _shop(shop) as app:
-        answered = app.rights.explain(Asked(kind=Kind.EXPLANATION, **who), decision)
-    _tell(answered, as_json=as_json, with_data=True)
+def explain_command(decision: str, shop: Path, *, as_json: bool, **who: Any) -> None:
+    """Explain decisions about SUBJECT: how, from which data, with which effect, and what would have changed them."""
+    _now(shop, Asked(kind=Kind.EXPLANATION, decision_id=decision, **who), as_json=as_json, with_data=True)
 
 
 @privacy_command.command("review")
 @who_options
-@click.argument("decision")
+@click.argument("decision", default="")
 @shop_option
 @json_option
 def review_command(decision: str, shop: Path, *, as_json: bool, **who: Any) -> None:
-    """Put a DECISION about SUBJECT into the review queue, for a person to look at."""
-    with _shop(shop) as app:
-        answered = app.rights.human_review(Asked(kind=Kind.HUMAN_REVIEW, **who), decision)
-    _tell(answered, as_json=as_json)
+    """Put a DECISION about SUBJECT (default: their newest adverse one) before a person."""
+    _now(shop, Asked(kind=Kind.HUMAN_REVIEW, decision_id=decision, **who), as_json=as_json)
 
 
-@privacy_command.command("requests")
-@shop_option
-@json_option
-def requests_command(shop: Path, *, as_json: bool) -> None:
-    """List what is not answered yet, the nearest deadline first."""
-    with _shop(shop) as app:
-        waiting = app.rights.requests.open()
-    show, now = Show(as_json), wall_now()
-    show.document([{**receipt_of(each), "result": {}, "overdue": each.overdue(now)} for each in waiting])
-    rows = [(each.id, each.kind, each.state, _day(each.deadline), each.law) for each in waiting]
-    show.table("requests", ("request", "kind", "state", "answer by", "law"), rows)
+privacy_command.add_command(requests_command)
 
 
-@privacy_command.command("extend")
-@click.argument("request")
-@shop_option
-@json_option
-def extend_command(request: str, shop: Path, *, as_json: bool) -> None:
-    """Extend the deadline of REQUEST once, where its law allows it."""
-    with _shop(shop) as app:
-        extended = app.rights.requests.extend(request)
-    _tell(Answered(extended, receipt_of(extended)), as_json=as_json)
+def _now(shop: Path, asked: Asked, *, as_json: bool, with_data: bool = False) -> None:
+    with opened(shop) as app:
+        answered = app.rights.carry_out(app.rights.take(asked, who=WHO).id, who=WHO, asked=asked)
+        tell(app, answered, as_json=as_json, with_data=with_data)
 
 
-@privacy_command.command("refuse")
-@click.argument("request")
-@click.argument("reason", type=click.Choice([each.value for each in Refusal]))
-@shop_option
-@json_option
-def refuse_command(request: str, reason: str, shop: Path, *, as_json: bool) -> None:
-    """Refuse REQUEST for one of the reasons a law knows."""
-    with _shop(shop) as app:
-        refused = app.rights.requests.refuse(request, reason)
-    _tell(Answered(refused, receipt_of(refused)), as_json=as_json)
+def _note(app: App, asked: Asked, path: Path) -> None:
+    """Note a copy before it is written, so that an erasure finds it."""
+    app.written.begin(path, ONE, mark_of(app.secrets, asked.subject, anonymous=asked.anonymous))
 
 
-def _tell(answered: Answered, *, as_json: bool, with_data: bool = False) -> None:
-    show, request = Show(as_json), answered.request
-    data = {"data": answered.data} if with_data and answered.data is not None else {}
-    show.document({**answered.receipt, **data})
-    show.line(f"request {request.id}: {request.kind}, {request.state}; answer by {_day(request.deadline)}")
-    show.line(f"  {request.law}")
-    for name, value in answered.receipt["result"].items():
-        show.line(f"  {name}: {value}")
-    if data:
-        show.line(msgspec.json.format(msgspec.json.encode(answered.data), indent=2).decode())
-
-
-def _by_table(data: Json) -> dict[str, list[Json]]:
-    tables: dict[str, list[Json]] = {}
-    for holder, rows in data.items():
-        for row in rows:
-            tables.setdefault(row.get("table", holder), []).append(row)
-    return tables
+def _write_one(app: App, asked: Asked, answered: Answered, out: Path) -> None:
+    _note(app, asked, out)
+    _write(out, as_json(answered.data or {}))
 
 
 def _write(path: Path, content: bytes) -> None:
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(content)
-
-
-def _write_csv(path: Path, rows: list[Json]) -> None:
-    _write(path, b"")
-    names = list(dict.fromkeys(name for row in rows for name in row if name != "table"))
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(names)
-        table.writerows([_cell(row.get(name)) for name in names] for row in rows)
-
-
-def _cell(value: Any) -> str:
-    """Write a value as text that no spreadsheet takes for a formula."""
-    text = value if isinstance(value, str) else "" if value is None else msgspec.json.encode(value).decode()
-    return f"'{text}" if isinstance(value, str) and text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
-
-
-def _day(moment: int) -> str:
-    return datetime.fromtimestamp(moment / 1000, UTC).strftime("%Y-%m-%d")

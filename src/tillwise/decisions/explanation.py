@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
+from tillwise.decisions.account import data_used, effect, procedure
 from tillwise.decisions.decision import Decision, Explain
 from tillwise.decisions.receipt import Receipt
 from tillwise.decisions.replay import Replayer
@@ -33,9 +34,10 @@ class Change:
 
 
 def explanation(replayer: Replayer, decision_id: str) -> Json:
-    """Return what was decided, why, and for an adverse action what would have changed it.
+    """Return how and why it was decided, from which data, with which effect, and what would have changed it.
 
-    Raises NotFound. `complete` is False when model or policy is gone: the reasons given at the time are then all.
+    `would_change` is the one place where an adverse action is told what would have changed it. `complete` is False
+    when model or policy is gone: the reasons given at the time are then all. Raises NotFound.
     """
     told = replayer.explain(decision_id)
     receipt, decision = told.kept.receipt, told.decision
@@ -49,6 +51,9 @@ def explanation(replayer: Replayer, decision_id: str) -> Json:
         "items": msgspec.to_builtins(decision.items),
         "permit": msgspec.to_builtins(receipt.permit),
         "complete": told.complete,
+        "procedure": procedure(told),
+        "data": data_used(told),
+        "effect": effect(told),
         "would_change": None,
     }
     if told.use_case is not None and receipt.decision.action in told.use_case.adverse:

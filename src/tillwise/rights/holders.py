@@ -10,6 +10,7 @@ from tillwise.features.tiles import TileWriter
 from tillwise.rights.holder import Counts, Holder, Part, Rows
 from tillwise.rights.holders_access import Reads
 from tillwise.rights.holders_events import Events
+from tillwise.rights.holders_requests import ASKED
 from tillwise.rights.person import Person
 from tillwise.settings import Secrets
 from tillwise.vocabulary.canonical import Json
@@ -117,4 +118,5 @@ def row_holders(tiles: TileWriter, secrets: Secrets) -> tuple[Holder, ...]:
         _OUTCOMES,
         Quarantine(),
         Reads(),
+        ASKED,
     )

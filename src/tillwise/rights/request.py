@@ -1,4 +1,4 @@
-"""A person's request: what was asked, until when the law wants an answer, and what came of it."""
+"""A person's request: what was asked, until when the law wants an answer, each step on the way, and what came of it."""
 
 from __future__ import annotations
 
@@ -15,20 +15,39 @@ TABLES: Final = (
     " result TEXT NOT NULL) STRICT, WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS rights_requests_person ON rights_requests (person)",
     "CREATE INDEX IF NOT EXISTS rights_requests_open ON rights_requests (deadline) WHERE finished IS NULL",
+    "CREATE INDEX IF NOT EXISTS rights_requests_received ON rights_requests (received)",
+    "CREATE TABLE IF NOT EXISTS rights_steps (request TEXT NOT NULL, n INTEGER NOT NULL, wall INTEGER NOT NULL,"
+    " what TEXT NOT NULL, state TEXT NOT NULL, who TEXT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (request, n))"
+    " STRICT, WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS rights_asked (request TEXT PRIMARY KEY, subject INTEGER, until INTEGER NOT NULL,"
+    " sealed BLOB NOT NULL) STRICT, WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS rights_asked_subject ON rights_asked (subject) WHERE subject IS NOT NULL",
 )
+"""`rights_requests` and `rights_steps` name nobody and stay. `rights_asked` says who asked what, sealed, while it is
+needed to answer: it ends with the request, or with the days in which a copy may be fetched."""
 DAY: Final = 86_400_000
+SOON: Final = 7 * DAY
+"""From so long before its deadline on, a request is warned about."""
+FETCH_DAYS: Final = 30
+"""For so long after the answer a copy may be fetched; it is made afresh each time and never kept."""
 
 
 class Kind(StrEnum):
-    """What may be asked."""
+    """What may be asked (GDPR 15-18, 20-22; CJEU C-203/22)."""
 
     ACCESS = "access"
     RECTIFICATION = "rectification"
     ERASURE = "erasure"
     PORTABILITY = "portability"
     OBJECTION = "objection"
+    RESTRICTION = "restriction"
+    LIFTING = "lift_restriction"
     EXPLANATION = "explanation"
     HUMAN_REVIEW = "human_review"
+
+
+HANDED: Final = frozenset({Kind.ACCESS, Kind.PORTABILITY, Kind.EXPLANATION})
+"""What ends with something to hand over."""
 
 
 class State(StrEnum):
@@ -49,6 +68,7 @@ NEXT: Final = {
     State.REFUSED: frozenset[State](),
 }
 """From each state, the states that may follow; done and refused are final."""
+FINAL: Final = frozenset({State.DONE, State.REFUSED})
 
 
 class Refusal(StrEnum):
@@ -62,41 +82,40 @@ class Refusal(StrEnum):
     RIGHTS_OF_OTHERS = "rights_of_others"
     RIGHT_DOES_NOT_APPLY = "right_does_not_apply"
 
-
-@dataclass(frozen=True, slots=True)
-class Deadline:
-    """Within how many days a law wants an answer, by how many it may be extended, and which law it is."""
-
-    days: int
-    extension: int
-    law: str
+    @property
+    def dpv(self) -> str:
+        """Return the name of this reason in the justifications of the W3C Data Privacy Vocabulary 2."""
+        return f"justifications:{_REFUSALS[self]}"
 
 
-STRICTEST: Final = Deadline(15, 0, "unknown place: the shortest deadline of any law here")
-DEADLINES: Final = {
-    "US-CA": Deadline(45, 45, "CCPA Regs. 7021"),
-    "US": Deadline(45, 45, "state privacy acts, such as Va. Code 59.1-577"),
-    "BR": Deadline(15, 0, "LGPD 19"),
-    "CA-QC": Deadline(30, 0, "P-39.1, 32"),
-    "CA": Deadline(30, 30, "PIPEDA 8"),
-    "IN": Deadline(90, 0, "DPDP Rules 14"),
-    "CN": Deadline(30, 0, "PIPL 50"),
-    "GB": Deadline(30, 60, "UK GDPR 12(3)"),
+_REFUSALS: Final = {
+    Refusal.IDENTITY_NOT_PROVEN: "IdentityVerificationFailure",
+    Refusal.MANIFESTLY_UNFOUNDED: "ProcessUnfounded",
+    Refusal.EXCESSIVE: "ProcessExcessive",
+    Refusal.LEGAL_OBLIGATION: "LegalObligationImpaired",
+    Refusal.LEGAL_CLAIMS: "LegalClaimImpaired",
+    Refusal.RIGHTS_OF_OTHERS: "ThirdPartyRightsImpaired",
+    Refusal.RIGHT_DOES_NOT_APPLY: "LegallyExempted",
 }
-"""Reviewed 2026-11. A month is counted as 30 days, so that no calendar makes us late."""
-EEA: Final = frozenset({
-    "AT", "BE", "BG", "HR", "CY", "CZ", "DK", "EE", "FI", "FR", "DE", "GR", "HU", "IE", "IT", "LV", "LT", "LU", "MT",
-    "NL", "PL", "PT", "RO", "SK", "SI", "ES", "SE", "IS", "LI", "NO",
-})  # fmt: skip
-_GDPR: Final = Deadline(30, 60, "GDPR 12(3)")
 
 
-def deadline_of(place: str) -> Deadline:
-    """Return the deadline of a place such as `DE` or `US-CA`; an unknown one has the strictest."""
-    country = place.partition("-")[0]
-    if country in EEA:
-        return _GDPR
-    return DEADLINES.get(place) or DEADLINES.get(country) or STRICTEST
+class Delay(StrEnum):
+    """Why an answer may take longer; the person is told so (GDPR 12(3))."""
+
+    COMPLEX = "complex"
+    MANY_REQUESTS = "many_requests"
+
+    @property
+    def dpv(self) -> str:
+        """Return the name of this reason in the justifications of the W3C Data Privacy Vocabulary 2."""
+        return f"justifications:{'ComplexityOfProcess' if self is Delay.COMPLEX else 'HighVolumeOfProcesses'}"
+
+    @property
+    def told(self) -> str:
+        """Return the sentence the person is told."""
+        if self is Delay.COMPLEX:
+            return "Your request is complex, so we need more time to answer it."
+        return "We are answering many requests at the moment, so we need more time for yours."
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +132,7 @@ class RightsRequest:
     extended: bool
     state: State
     identity: bool
-    """Whether the caller says that they checked who is asking."""
+    """Whether somebody checked who is asking."""
     refusal: Refusal | None
     finished: Milliseconds | None
     result: str
@@ -121,3 +140,18 @@ class RightsRequest:
     def overdue(self, wall: Milliseconds) -> bool:
         """Return True when the law's deadline has passed without an answer."""
         return self.finished is None and wall > self.deadline
+
+    def soon(self, wall: Milliseconds) -> bool:
+        """Return True when fewer than seven days are left."""
+        return self.finished is None and not self.overdue(wall) and self.deadline - wall < SOON
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a request: when, what, in which state it was then, who did it (a key or a login), and why."""
+
+    wall: Milliseconds
+    what: str
+    state: State
+    who: str
+    reason: str

@@ -9,35 +9,50 @@ from typing import Any, Final
 import msgspec
 
 from tillwise.audit.log import enter_act
-from tillwise.audit.tombstones import tombstone
-from tillwise.errors import Conflict, InvalidInput, NotFound
+from tillwise.errors import Conflict, InvalidInput, NotFound, NotPermitted
+from tillwise.events.people import find_pseudonym
+from tillwise.rights.asked import Asked, person_mark, seal, unseal
+from tillwise.rights.deadlines import due
 from tillwise.rights.entered import REQUEST
-from tillwise.rights.request import DAY, NEXT, Kind, Refusal, RightsRequest, State, deadline_of
+from tillwise.rights.request import (
+    DAY,
+    FETCH_DAYS,
+    FINAL,
+    HANDED,
+    NEXT,
+    Delay,
+    Kind,
+    Refusal,
+    RightsRequest,
+    State,
+    Step,
+)
 from tillwise.settings import Secrets
 from tillwise.vocabulary.canonical import Json
 from tillwise.vocabulary.clock import Milliseconds, wall_now
 from tillwise.vocabulary.identity import new_decision_id
+from tillwise.vocabulary.purpose import Purpose
 from tillwise.vocabulary.store import Row, Snapshot, Store, Transaction
 
+__all__ = ["Asked", "Requests", "find", "person_mark", "receipt_of", "steps_of"]
+
+SHOP: Final = "shop"
+"""Who did it, when nobody was named."""
 _COLUMNS: Final = (
     "id, person, kind, place, law, received, deadline, extended, state, identity, refusal, finished, result"
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What somebody asks. `subject` is the shop's user id; `identity` says that the caller checked who is asking."""
+class Month:
+    """The requests that came in one month (UTC): how many, and what became of them."""
 
-    subject: str
-    kind: Kind
-    place: str = ""
-    anonymous: bool = False
-    identity: bool = False
-
-
-def person_mark(secrets: Secrets, subject: str, *, anonymous: bool = False) -> bytes:
-    """Return the keyed mark that stands for a person in requests; it outlives an erasure and names nobody."""
-    return tombstone(secrets, "anonymous" if anonymous else "subject", subject)
+    month: str
+    received: int
+    done: int
+    refused: int
+    late: int
+    """Answered after their deadline, or still open behind it."""
 
 
 class Requests:
@@ -48,96 +63,218 @@ class Requests:
         self._secrets = secrets
         self._wall = wall
 
-    def receive(self, asked: Asked) -> RightsRequest:
+    def receive(self, asked: Asked, *, who: str = SHOP) -> RightsRequest:
         """Take a request in; its deadline runs from now. Without proof of identity it waits in `verifying`.
 
         The same person asking the same again, while it is open, is the same request: its deadline stays.
         """
-        if not asked.subject:
-            raise InvalidInput("a request names whose data it is about", field="subject")
-        law = deadline_of(asked.place.upper())
-        received = self._wall()
+        place, received = asked.place.upper(), self._wall()
+        until = due(place, asked.kind, received)
         request = RightsRequest(
             id=str(new_decision_id()), person=person_mark(self._secrets, asked.subject, anonymous=asked.anonymous),
-            kind=asked.kind, place=asked.place.upper(), law=law.law, received=received,
-            deadline=received + law.days * DAY, extended=False,
-            state=State.RECEIVED if asked.identity else State.VERIFYING, identity=asked.identity, refusal=None,
-            finished=None, result="{}",
+            kind=asked.kind, place=place, law=until.law, received=received, deadline=until.deadline, extended=False,
+            state=State.RECEIVED, identity=asked.identity, refusal=None, finished=None, result="{}",
         )  # fmt: skip
-        return self._store.commit(lambda transaction: self._take(transaction, request)).result()
+        return self._store.commit(lambda transaction: self._take(transaction, request, asked, who)).result()
 
-    def _take(self, transaction: Transaction, request: RightsRequest) -> RightsRequest:
-        row = transaction.one(
+    def _take(self, transaction: Transaction, request: RightsRequest, asked: Asked, who: str) -> RightsRequest:
+        waiting = self._waiting(transaction, request, asked)
+        if waiting is not None:
+            sealed = seal(self._secrets, waiting.id, asked)  # what is said newly, such as `informed`, counts
+            transaction.run("UPDATE rights_asked SET sealed = ? WHERE request = ?", (sealed, waiting.id))
+            if request.identity and not waiting.identity:
+                return self._verify(transaction, waiting.id, who)
+            return waiting
+        _insert(transaction, request)
+        subject = find_pseudonym(transaction, self._secrets, asked.subject, anonymous=asked.anonymous)
+        transaction.run(
+            "INSERT INTO rights_asked (request, subject, until, sealed) VALUES (?, ?, 0, ?)",
+            (request.id, subject, seal(self._secrets, request.id, asked)),
+        )
+        _step(transaction, request, "received", who, self._wall())
+        if not request.identity:
+            return self._move(transaction, request.id, State.VERIFYING, who, "identity is to be checked")
+        return request
+
+    def _waiting(self, transaction: Transaction, request: RightsRequest, asked: Asked) -> RightsRequest | None:
+        rows = transaction.all(
             f"SELECT {_COLUMNS} FROM rights_requests WHERE person = ? AND kind = ? AND finished IS NULL"
-            " ORDER BY received LIMIT 1",
+            " ORDER BY received",
             (request.person, request.kind.value),
         )
-        if row is None:
-            _insert(transaction, request)
-            return request
-        waiting = _request(row)
-        if request.identity and not waiting.identity:
-            return move(transaction, waiting.id, State.WORKING, self._wall(), identity=True)
-        return waiting
+        for row in rows:
+            before = self._asked(transaction, row[0])
+            if before is None or before.same(asked):  # None: begun by an erasure that goes on, or by an older release
+                return _request(row)
+        return None
 
     def find(self, request_id: str) -> RightsRequest:
         """Return a request; raise NotFound."""
         with self._store.snapshot() as snapshot:
             return find(snapshot, request_id)
 
+    def find_own(self, request_id: str, subject: str, *, anonymous: bool = False) -> RightsRequest:
+        """Return a request of this person; raise NotPermitted when it is somebody else's, NotFound."""
+        request = self.find(request_id)
+        if request.person != person_mark(self._secrets, subject, anonymous=anonymous):
+            raise NotPermitted("this request is about somebody else's data: nothing of it is shown here")
+        return request
+
+    def asked(self, request_id: str) -> Asked | None:
+        """Return what was asked and by whom, None when that is not kept any more."""
+        with self._store.snapshot() as snapshot:
+            return self._asked(snapshot, request_id)
+
+    def _asked(self, snapshot: Snapshot, request_id: str) -> Asked | None:
+        row = snapshot.one("SELECT sealed FROM rights_asked WHERE request = ?", (request_id,))
+        return None if row is None else unseal(self._secrets, request_id, row[0])
+
+    def steps(self, request_id: str) -> list[Step]:
+        """Return every step of a request, the first one first."""
+        with self._store.snapshot() as snapshot:
+            return steps_of(snapshot, request_id)
+
     def open(self) -> list[RightsRequest]:
         """Return what is not answered yet, the nearest deadline first."""
         with self._store.snapshot() as snapshot:
-            rows = snapshot.all(f"SELECT {_COLUMNS} FROM rights_requests WHERE finished IS NULL ORDER BY deadline")
+            rows = snapshot.all(f"SELECT {_COLUMNS} FROM rights_requests WHERE finished IS NULL ORDER BY deadline, id")
         return [_request(row) for row in rows]
 
-    def verified(self, request_id: str) -> RightsRequest:
-        """Note that somebody checked who is asking."""
-        return self._store.commit(lambda t: move(t, request_id, State.WORKING, self._wall(), identity=True)).result()
+    def finished(self, limit: int = 50) -> list[RightsRequest]:
+        """Return what was answered, the newest first."""
+        with self._store.snapshot() as snapshot:
+            rows = snapshot.all(
+                f"SELECT {_COLUMNS} FROM rights_requests WHERE finished IS NOT NULL ORDER BY finished DESC LIMIT ?",
+                (limit,),
+            )
+        return [_request(row) for row in rows]
 
-    def extend(self, request_id: str) -> RightsRequest:
-        """Extend the deadline once, by what the law allows; raise Conflict when it allows nothing (more)."""
+    def of(self, marks: tuple[bytes, ...]) -> list[RightsRequest]:
+        """Return every request of a person, by their keyed marks, the oldest first."""
+        with self._store.snapshot() as snapshot:
+            rows = [
+                row
+                for mark in marks
+                for row in snapshot.all(f"SELECT {_COLUMNS} FROM rights_requests WHERE person = ?", (mark,))
+            ]
+        return sorted((_request(row) for row in rows), key=lambda request: request.received)
+
+    def months(self, limit: int = 12) -> list[Month]:
+        """Return the counts per month, the newest first."""
+        with self._store.snapshot() as snapshot:
+            rows = snapshot.all(
+                "SELECT strftime('%Y-%m', received / 1000, 'unixepoch') AS month, count(*),"
+                " sum(CASE WHEN state = 'done' THEN 1 ELSE 0 END), sum(CASE WHEN state = 'refused' THEN 1 ELSE 0 END),"
+                " sum(CASE WHEN coalesce(finished, ?) > deadline THEN 1 ELSE 0 END)"
+                " FROM rights_requests GROUP BY month ORDER BY month DESC LIMIT ?",
+                (self._wall(), limit),
+            )
+        return [Month(*row) for row in rows]
+
+    def verified(self, request_id: str, *, who: str = SHOP) -> RightsRequest:
+        """Note that somebody checked who is asking; raise Conflict when that was noted before."""
+        return self._store.commit(lambda transaction: self._verify(transaction, request_id, who)).result()
+
+    def extend(self, request_id: str, why: str = Delay.COMPLEX, *, who: str = SHOP) -> RightsRequest:
+        """Extend the deadline once, by what the law allows, counted from the day it came in; the person is told why.
+
+        Raises Conflict when the law allows nothing (more), or the deadline is over already; InvalidInput for a reason
+        that is none.
+        """
+        reason = _one_of(Delay, why, "to take longer")
 
         def work(transaction: Transaction) -> RightsRequest:
             request = find(transaction, request_id)
-            days = deadline_of(request.place).extension
-            if request.finished is not None or request.extended or not days:
+            until = due(request.place, request.kind, request.received).extended
+            if request.finished is not None or request.extended or until is None or until <= request.deadline:
                 raise Conflict(f"this request cannot be extended under {request.law}")
-            transaction.run(
-                "UPDATE rights_requests SET deadline = deadline + ?, extended = 1 WHERE id = ?",
-                (days * DAY, request_id),
-            )
+            if request.overdue(self._wall()):
+                raise Conflict("its deadline is over: an extension is told before that (GDPR 12(3)); answer it now")
+            transaction.run("UPDATE rights_requests SET deadline = ?, extended = 1 WHERE id = ?", (until, request_id))
+            _step(transaction, request, "extended", who, self._wall(), reason.value)
             return find(transaction, request_id)
 
         return self._store.commit(work).result()
 
-    def refuse(self, request_id: str, why: str) -> RightsRequest:
-        """Refuse for one of the coded reasons; raise InvalidInput for any other."""
-        known = {each.value: each for each in Refusal}
-        if why not in known:
-            raise InvalidInput(f"'{why[:40]}' is no reason to refuse; one of: {', '.join(known)}", field="reason")
+    def refuse(self, request_id: str, why: str, *, who: str = SHOP) -> RightsRequest:
+        """Refuse for one of the coded reasons; raise InvalidInput for any other.
+
+        Raises Conflict for an objection to marketing: it is absolute (GDPR 21(3)), only its sender can be in doubt.
+        """
+        reason = _one_of(Refusal, why, "to refuse")
+
+        def work(transaction: Transaction) -> RightsRequest:
+            request, asked = find(transaction, request_id), self._asked(transaction, request_id)
+            absolute = request.kind is Kind.OBJECTION and (asked is None or Purpose.MARKETING in asked.ends)
+            if absolute and reason is not Refusal.IDENTITY_NOT_PROVEN:
+                raise Conflict("an objection to marketing is absolute (GDPR 21(3)): carry it out")
+            if "pending" in msgspec.json.decode(request.result):
+                raise Conflict("rows are erased already: finish it with `tillwise privacy resume`")
+            return self._move(transaction, request_id, State.REFUSED, who, reason.value, refusal=reason)
+
+        return self._store.commit(work).result()
+
+    def done(self, request_id: str, result: Json, *, who: str = SHOP) -> RightsRequest:
+        """Finish a request; `result` names no person (counts, entries, ids of nothing that was erased)."""
         return self._store.commit(
-            lambda t: move(t, request_id, State.REFUSED, self._wall(), refusal=known[why])
+            lambda transaction: self._move(transaction, request_id, State.DONE, who, "", result=result)
         ).result()
 
-    def done(self, request_id: str, result: Json) -> RightsRequest:
-        """Finish a request; `result` names no person (counts, entries, ids of nothing that was erased)."""
-        return self._store.commit(lambda t: move(t, request_id, State.DONE, self._wall(), result=result)).result()
-
-    def begin(self, request_id: str) -> RightsRequest:
-        """Start the work; raise Conflict while nobody has checked who is asking."""
+    def begin(self, request_id: str, *, who: str = SHOP) -> RightsRequest:
+        """Start the work; raise Conflict while nobody has checked who is asking, or when it is answered."""
 
         def work(transaction: Transaction) -> RightsRequest:
             request = find(transaction, request_id)
+            if request.state in FINAL:
+                raise Conflict(f"this request is {request.state} already")
             if not request.identity:
                 raise Conflict("first check who is asking, and say so: nobody else's data are handed over or erased")
-            return (
-                request
-                if request.state is State.WORKING
-                else move(transaction, request_id, State.WORKING, self._wall())
-            )
+            if request.state is State.WORKING:
+                return request
+            return self._move(transaction, request_id, State.WORKING, who, "identity was checked")
 
         return self._store.commit(work).result()
+
+    def forget_asked(self) -> int:
+        """Forget who asked what where no copy may be fetched any more; return how many."""
+        wall = self._wall()
+        return self._store.commit(
+            lambda transaction: transaction.run("DELETE FROM rights_asked WHERE until > 0 AND until <= ?", (wall,))
+        ).result()
+
+    def fetchable(self, request: RightsRequest) -> Milliseconds | None:
+        """Return until when the copy of a request may be fetched, None when it may not."""
+        with self._store.snapshot() as snapshot:
+            row = snapshot.one("SELECT until FROM rights_asked WHERE request = ?", (request.id,))
+        if request.state is not State.DONE or request.kind not in HANDED or row is None or row[0] <= self._wall():
+            return None
+        return int(row[0])
+
+    def _verify(self, transaction: Transaction, request_id: str, who: str) -> RightsRequest:
+        return self._move(transaction, request_id, State.WORKING, who, "identity was checked", identity=True)
+
+    def _move(
+        self, transaction: Transaction, request_id: str, state: State, who: str, why: str, *,
+        identity: bool = False, refusal: Refusal | None = None, result: Json | None = None,
+    ) -> RightsRequest:  # fmt: skip
+        """Move a request to its next state and enter its end in the audit log; raise Conflict for a wrong step."""
+        request, wall = find(transaction, request_id), self._wall()
+        if state not in NEXT[request.state]:
+            raise Conflict(f"a request that is {request.state} cannot become {state}")
+        finished = wall if state in FINAL else None
+        values: dict[str, Any] = {
+            "state": state.value, "identity": int(request.identity or identity),
+            "refusal": None if refusal is None else refusal.value, "finished": finished,
+            "result": request.result if result is None else msgspec.json.encode(result).decode(),
+        }  # fmt: skip
+        changes = ", ".join(f"{name} = ?" for name in values)
+        transaction.run(f"UPDATE rights_requests SET {changes} WHERE id = ?", (*values.values(), request_id))
+        moved = find(transaction, request_id)
+        _step(transaction, moved, state.value, who, wall, why)
+        if finished is not None:
+            _let_go(transaction, moved, finished)
+            enter_act(transaction, REQUEST, receipt_of(moved))
+        return moved
 
 
 def find(snapshot: Snapshot, request_id: str) -> RightsRequest:
@@ -148,25 +285,12 @@ def find(snapshot: Snapshot, request_id: str) -> RightsRequest:
     return _request(row)
 
 
-def move(
-    transaction: Transaction, request_id: str, state: State, wall: Milliseconds, *, identity: bool | None = None,
-    refusal: Refusal | None = None, result: Json | None = None,
-) -> RightsRequest:  # fmt: skip
-    """Move a request to its next state and enter the end of it in the audit log; raise Conflict for a wrong step."""
-    request = find(transaction, request_id)
-    if state not in NEXT[request.state]:
-        raise Conflict(f"a request that is {request.state} cannot become {state}")
-    finished = wall if state in (State.DONE, State.REFUSED) else None
-    values: dict[str, Any] = {
-        "state": state.value, "identity": int(request.identity if identity is None else identity),
-        "refusal": None if refusal is None else refusal.value, "finished": finished,
-        "result": request.result if result is None else msgspec.json.encode(result).decode(),
-    }  # fmt: skip
-    changes = ", ".join(f"{name} = ?" for name in values)
-    transaction.run(f"UPDATE rights_requests SET {changes} WHERE id = ?", (*values.values(), request_id))
-    if finished is not None:
-        enter_act(transaction, REQUEST, receipt_of(find(transaction, request_id)))
-    return find(transaction, request_id)
+def steps_of(snapshot: Snapshot, request_id: str) -> list[Step]:
+    """Return every step of a request, the first one first."""
+    rows = snapshot.all(
+        "SELECT wall, what, state, who, reason FROM rights_steps WHERE request = ? ORDER BY n", (request_id,)
+    )
+    return [Step(row[0], row[1], State(row[2]), row[3], row[4]) for row in rows]
 
 
 def receipt_of(request: RightsRequest) -> Json:
@@ -175,8 +299,35 @@ def receipt_of(request: RightsRequest) -> Json:
         "request": request.id, "kind": request.kind.value, "state": request.state.value, "place": request.place,
         "law": request.law, "received": request.received, "deadline": request.deadline, "extended": request.extended,
         "finished": request.finished, "refusal": None if request.refusal is None else request.refusal.value,
+        "justification": None if request.refusal is None else request.refusal.dpv,
         "result": msgspec.json.decode(request.result),
     }  # fmt: skip
+
+
+def _let_go(transaction: Transaction, request: RightsRequest, finished: Milliseconds) -> None:
+    """Forget who asked what, but for a copy that may be fetched for some days."""
+    if request.state is State.DONE and request.kind in HANDED:
+        until = finished + FETCH_DAYS * DAY
+        transaction.run("UPDATE rights_asked SET until = ? WHERE request = ?", (until, request.id))
+    else:
+        transaction.run("DELETE FROM rights_asked WHERE request = ?", (request.id,))
+
+
+def _step(
+    transaction: Transaction, request: RightsRequest, what: str, who: str, wall: Milliseconds, reason: str = ""
+) -> None:
+    transaction.run(
+        "INSERT INTO rights_steps (request, n, wall, what, state, who, reason) VALUES (?,"
+        " (SELECT count(*) + 1 FROM rights_steps WHERE request = ?), ?, ?, ?, ?, ?)",
+        (request.id, request.id, wall, what, request.state.value, who, reason),
+    )
+
+
+def _one_of(codes: type[Any], text: str, what_for: str) -> Any:
+    known = {each.value: each for each in codes}
+    if text not in known:
+        raise InvalidInput(f"'{text[:40]}' is no reason {what_for}; one of: {', '.join(known)}", field="reason")
+    return known[text]
 
 
 def _insert(transaction: Transaction, request: RightsRequest) -> None:
