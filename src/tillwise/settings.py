@@ -143,6 +143,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Per use case, values that replace the defaults of its policy."""
     retention: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Per kind of data, days that replace those of privacy/retention.toml: see docs/retention.md."""
+    retention: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Per kind of data, days that replace those of privacy/retention.toml: see docs/retention.md."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -13,6 +13,7 @@ from tillwise.access import keys
 from tillwise.app import readiness
 from tillwise.app.materials import materials
 from tillwise.app.readiness import clock_problem, model_problems, store_problem
+from tillwise.app.reach import policy_within, within_retention
 from tillwise.app.shop_file import ShopFile, read_shop_file
 from tillwise.decisions import receipts
 from tillwise.decisions.replay import Replayer
@@ -33,6 +34,7 @@ from tillwise.outcomes import outcomes
 from tillwise.privacy import ledger
 from tillwise.privacy.gate import Gate
 from tillwise.privacy.material import keep_materials
+from tillwise.privacy.retention import Retention, load_retention
 from tillwise.privacy.revisions import keep_revision
 from tillwise.privacy.rule_file import load_rules
 from tillwise.releases.cache import ModelCache
@@ -78,6 +80,7 @@ class App:
     reviews: ReviewQueue
     rights: Rights
     written: WrittenFiles
+    retention: Retention
     use_cases: Mapping[str, UseCase]
     learners: Mapping[str, Learner]
 
@@ -114,7 +117,8 @@ def build_app(path: Path) -> App:
     settings, secrets = folder.settings(), folder.secrets()
     clock = LogClock(settings.clock.offset_ms)
     shelf = SnapshotShelf(folder.snapshots)
-    use_cases, learners = _use_cases(settings, secrets, shelf, read_shop_file(path))
+    retention = load_retention(settings.retention)
+    use_cases, learners = _use_cases(settings, secrets, shelf, read_shop_file(path), retention)
     store = SqliteStore(folder.database)
     store.create(TABLES)
     store.commit(ledger.upgrade).result()
@@ -127,7 +131,7 @@ def build_app(path: Path) -> App:
     gate.need(needed)
     releases = Releases(store, clock=clock)
     models = ModelCache(releases, folder.models)
-    segments = Segments(folder.segments)
+    segments = Segments(folder.segments, retention=retention)
     written = WrittenFiles(store, secrets, folder.path)
     replayer = Replayer(store, gate, models, use_cases)
     rights = Rights(
@@ -153,20 +157,24 @@ def build_app(path: Path) -> App:
         reviews=ReviewQueue(store, clock),
         rights=rights,
         written=written,
+        retention=retention,
         use_cases=use_cases,
         learners=learners,
     )
 
 
 def _use_cases(
-    settings: Settings, secrets: Secrets, shelf: SnapshotShelf, own: ShopFile
+    settings: Settings, secrets: Secrets, shelf: SnapshotShelf, own: ShopFile, retention: Retention
 ) -> tuple[dict[str, UseCase], dict[str, Learner]]:
     """Return use cases and learners by name: tillwise's own, then the shop's."""
     policy, extra = settings.policy, own.extra_features
     if "recommendations" in extra:
         raise ConfigurationError("shop.py: recommendations ranks items from histories and takes no extra features")
     pairs: list[tuple[UseCase, Learner]] = [
-        (recommendations.recommendations(shelf, _recommendation_policy(settings)), recommendations.LEARNER),
+        (
+            recommendations.recommendations(shelf, policy_within(_recommendation_policy(settings), retention)),
+            recommendations.LEARNER,
+        ),
         (
             fraud.fraud(secrets, policy.get("fraud"), extra.get("fraud", ())),
             fraud.learner(extra.get("fraud", ())),
@@ -179,6 +187,7 @@ def _use_cases(
             if name not in ours:
                 raise ConfigurationError(f"{where}: '{name}' is none of {', '.join(ours)}")
     pairs += own.use_cases
+    pairs = [within_retention(use_case, learner, retention) for use_case, learner in pairs]
     _check([use_case for use_case, _ in pairs])
     return {use_case.name: use_case for use_case, _ in pairs}, {use_case.name: learner for use_case, learner in pairs}
 

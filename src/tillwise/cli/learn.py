@@ -17,10 +17,13 @@ from tillwise.decisions.decision import Request
 from tillwise.errors import InvalidInput, NotReleased, TillwiseError
 from tillwise.jobs import score, train
 from tillwise.jobs.learning import Material
+from tillwise.jobs.leaving import Outlet
 from tillwise.jobs.progress import Progress
 from tillwise.jobs.train import TrainResult
+from tillwise.recipients.causes import cause_of
 from tillwise.releases.card import Metric, ModelCard
 from tillwise.use_cases.churn.audience import customers
+from tillwise.use_cases.churn.features import ORDER
 from tillwise.vocabulary.canonical import Json
 
 BATCHES: Final[dict[str, Json]] = {"churn": {}, "recommendations": {"placement": "email", "k": 10}}
@@ -32,7 +35,7 @@ def material(app: App, bars: Progress, seed: int = 7) -> Material:
     """Return what a learner may use of this shop."""
     return Material(
         store=app.store, segments=app.segments, gate=app.gate, clock=app.clock, folder=app.folder.path, seed=seed,
-        progress=bars,
+        progress=bars, retention=app.retention,
     )  # fmt: skip
 
 
@@ -101,22 +104,42 @@ def evaluate_command(use_case: str, start: datetime | None, end: datetime | None
 @click.command()
 @click.argument("use_case")
 @click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="A .parquet or .csv file.")
+@click.option(
+    "--for", "vendor", help="The vendor it is for: it then holds only what its record in vendors.toml allows."
+)
 @shop_option
 @json_option
-def score_command(use_case: str, out: Path, shop: Path, *, as_json: bool) -> None:
+def score_command(use_case: str, out: Path, vendor: str | None, shop: Path, *, as_json: bool) -> None:
     """Decide for everybody the shop knows and write one row per person, ready for an e-mail tool."""
     show = Show(as_json)
     app = build_app(shop)
     try:
         chosen = app.use_case(use_case)
-        people = customers(app.store, app.secrets, app.clock.now())
+        reach = app.retention.reach((ORDER,), chosen.purpose)
+        people = customers(app.store, app.secrets, app.clock.now(), reach)
         with progress(quiet=as_json) as bars:
-            result = score.score(chosen, app.road, _questions(use_case, people), out, total=len(people), progress=bars)
+            number = app.written.begin(out)
+            result = score.score(
+                chosen, app.road, _questions(use_case, people), out, total=len(people), progress=bars,
+                outlet=_outlet(app, vendor),
+            )  # fmt: skip
+            app.written.finish(number)
     finally:
         app.close()
-    show.document({"file": str(out), "rows": result.rows, "left_out": result.left_out, "actions": result.actions})
+    show.document({
+        "file": str(out), "for": vendor, "rows": result.rows, "left_out": result.left_out, "actions": result.actions,
+        "withheld": dict(result.withheld), "columns": list(result.columns),
+    })  # fmt: skip
     show.line(f"{out}: {result.rows} rows; {result.left_out} people left out, nothing personal may be read of them")
+    for code, n in sorted(result.withheld.items()):
+        show.line(f"{n} people kept back from {vendor}: {cause_of(code).text} ({code})")
+    if missing := [name for name in score.COLUMNS if name not in result.columns]:
+        show.line(f"columns kept back from {vendor}, its record does not allow their categories: {', '.join(missing)}")
     show.table("actions", ("action", "people"), sorted(result.actions.items()))
+
+
+def _outlet(app: App, vendor: str | None) -> Outlet | None:
+    return None if vendor is None else Outlet(app.store, app.secrets, app.clock, app.outbound.gate, vendor)
 
 
 def _questions(use_case: str, people: Sequence[str]) -> Iterator[Request]:

@@ -23,6 +23,8 @@ from tillwise.features.points import NULL, Points
 from tillwise.features.sql import types_sql
 from tillwise.features.tiles import ADDITIVE
 from tillwise.privacy.permit import Permit
+from tillwise.privacy.retention import Retention
+from tillwise.vocabulary.purpose import Purpose
 from tillwise.vocabulary.store import Store
 
 CHUNK: Final = 250_000
@@ -50,11 +52,14 @@ class Segments:
     """The exported log of a shop, and what can be computed from it.
 
     `memory` bounds DuckDB's own memory (it spills to the folder beyond); `threads` 0 means all cores. Results do not
-    depend on either.
+    depend on either. Rows older than `retention` allows are not read, also when nobody deleted them yet.
     """
 
-    def __init__(self, folder: Path, *, memory: str = "2GB", threads: int = 0) -> None:
+    def __init__(
+        self, folder: Path, *, memory: str = "2GB", threads: int = 0, retention: Retention | None = None
+    ) -> None:
         self.folder = folder
+        self._retention = retention
         self._settings = {**SETTINGS, "memory_limit": memory}
         if threads:
             self._settings["threads"] = threads
@@ -70,7 +75,8 @@ class Segments:
     def training_table(self, features: FeatureSet, points: Points, permit: Permit) -> TrainingTable:
         """Compute a feature set at every point, in the points' order.
 
-        `permit` says for which purpose rows may be read: its mask filters them, its own point does not matter. Raises
+        `permit` says for which purpose rows may be read: its mask filters them, and its point is the now from which
+        the retention of rows is counted back. Raises
         NotPermitted when it was refused or is for a purpose the set may not be read for, InvalidInput when the points
         lack a request column.
         """
@@ -81,7 +87,7 @@ class Segments:
             if name not in points.request:
                 raise InvalidInput(f"the points lack the request value '{name}' of '{features.name}'", field=name)
         values = np.empty((len(points), len(plan.columns)), dtype=np.float32)
-        with self._connect() as connection:
+        with self._connect(self._too_old(permit)) as connection:
             for start in range(0, len(points), CHUNK):
                 part = slice(start, start + CHUNK)
                 chunk = points.take(part)
@@ -90,18 +96,28 @@ class Segments:
                 values[part] = plan.assemble(slots, chunk.at, request.reshape(len(features.request), len(chunk)))
         return TrainingTable(points.id, plan.columns, values, features.hash)
 
-    def _connect(self) -> duckdb.DuckDBPyConnection:
+    def _too_old(self, permit: Permit) -> str:
+        """Return the condition that a row is too old to be read for the permit's purpose; "" when none can be."""
+        if self._retention is None:
+            return ""
+        cuts = self._retention.cut_offs(permit.purpose, Purpose.TRAIN)
+        return " OR ".join(
+            f'("at" <= {permit.point.at - reach} AND "type" IN ({", ".join(map(str, types))}))' for reach, types in cuts
+        )
+
+    def _connect(self, too_old: str = "") -> duckdb.DuckDBPyConnection:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         connection = duckdb.connect(config={**self._settings, "temp_directory": str(spill_folder(self.folder))})
         for kind in COLUMNS:
-            connection.execute(_view(self.folder, kind))
+            connection.execute(_view(self.folder, kind, too_old))
         return connection
 
 
-def _view(folder: Path, kind: Kind) -> str:
+def _view(folder: Path, kind: Kind, too_old: str) -> str:
     files = [f"'{part}'" for segment in chain(folder, kind) for part in sorted(segment.glob("*.parquet"))]
     if files:
-        return f"CREATE VIEW {kind} AS SELECT * FROM read_parquet([{', '.join(files)}])"
+        where = f" WHERE NOT ({too_old})" if too_old else ""
+        return f"CREATE VIEW {kind} AS SELECT * FROM read_parquet([{', '.join(files)}]){where}"
     columns = ", ".join(f'CAST(NULL AS BIGINT) AS "{name}"' for name in COLUMNS[kind])
     return f"CREATE VIEW {kind} AS SELECT {columns} WHERE false"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tillwise.jobs.progress import Progress, Silent
 from tillwise.models.artifact import Artifact
+from tillwise.privacy.retention import Retention, load_retention
 from tillwise.vocabulary.clock import LogClock
 from tillwise.vocabulary.identity import Pseudonym
 from tillwise.vocabulary.position import Point
@@ -68,6 +69,11 @@ class Material:
     seed: int = 7
     until: int | None = None
     progress: Progress = field(default_factory=Silent)
+    retention: Retention = field(default_factory=load_retention)
+
+    def since(self, events: Sequence[str], purpose: Purpose, at: int) -> int:
+        """Return the moment up to which rows of these types are too old, at `at`, to be learnt from for a purpose."""
+        return at - self.retention.reach(events, purpose, Purpose.TRAIN)
 
     @property
     def now(self) -> int:

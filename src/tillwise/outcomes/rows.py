@@ -28,9 +28,10 @@ def rows_of(
     permit: Permit,
     *,
     before: int,
+    after: int = NULL,
     columns: Sequence[str] = _WANTED,
 ) -> Columns:
-    """Return the events' own rows (no product lines) with `at` < `before`, in the order (at, seq); NULL is unknown.
+    """Return the events' own rows (no product lines) with `after` < `at` < `before`, in the order (at, seq); NULL is unknown.
 
     Only rows that may be read for the permit's purpose, and to train, are returned, and none of an import that was not
     visible at the permit's point. No snapshot stays open for longer than one page.
@@ -42,13 +43,13 @@ def rows_of(
     wanted = ("seq", *columns)
     sql = (
         f"SELECT {', '.join(wanted)} FROM facts WHERE seq > ? AND line = 0 AND type IN ({marks})"
-        f" AND (purposes & ?) = ? AND epoch <= ? AND at < ? ORDER BY seq LIMIT {PAGE}"
+        f" AND (purposes & ?) = ? AND epoch <= ? AND at > ? AND at < ? ORDER BY seq LIMIT {PAGE}"
     )
     pages: list[NDArray[np.int64]] = []
     last = 0
     while True:
         with store.snapshot() as snapshot:
-            rows = snapshot.all(sql, (last, *codes, permit.mask, permit.mask, permit.point.epoch, before))
+            rows = snapshot.all(sql, (last, *codes, permit.mask, permit.mask, permit.point.epoch, after, before))
         if not rows:
             break
         last = int(rows[-1][0])

@@ -14,13 +14,16 @@ from tillwise.vocabulary.clock import Milliseconds
 from tillwise.vocabulary.store import Store
 
 
-def customers(store: Store, secrets: Secrets, now: Milliseconds) -> list[str]:
-    """Return the shop's ids of everybody to ask about at `now` (log clock), in one stable order."""
+def customers(store: Store, secrets: Secrets, now: Milliseconds, reach: Milliseconds = ACTIVE) -> list[str]:
+    """Return the shop's ids of everybody to ask about at `now` (log clock), in one stable order.
+
+    Orders older than `reach`, how far back they may be read for this, do not count.
+    """
     with store.snapshot() as snapshot:
         rows = snapshot.all(
             "SELECT DISTINCT subject FROM facts WHERE type = ? AND line = 0 AND simulated = 0 AND at > ?"
             " AND subject IS NOT NULL AND epoch <= (SELECT epoch FROM head)",
-            (event_code(ORDER), now - ACTIVE),
+            (event_code(ORDER), now - min(ACTIVE, reach)),
         )
         known = user_ids(snapshot, secrets, [row[0] for row in rows])
     return sorted(known.values())

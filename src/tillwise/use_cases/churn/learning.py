@@ -25,7 +25,7 @@ from tillwise.models.tabular import fit_tabular
 from tillwise.outcomes.label import LabelDefinition
 from tillwise.outcomes.rows import Columns, rows_of
 from tillwise.use_cases.churn.features import FEATURES, ORDER, RFM, RHYTHM
-from tillwise.use_cases.churn.tenure import tenure_then
+from tillwise.use_cases.churn.tenure import memory_of, tenure_then
 from tillwise.vocabulary.position import Head, Point
 from tillwise.vocabulary.purpose import Purpose
 
@@ -116,8 +116,9 @@ class ChurnLearner:
             trainable = material.gate.trainable(snapshot, Purpose.MARKETING)
         permit = material.gate.training_permit(Purpose.MARKETING, Point.after(head, material.now))
         orders = rows_of(
-            material.store, (ORDER,), permit, before=material.now, columns=("at", "seq", "subject", "simulated")
-        )
+            material.store, (ORDER,), permit, before=material.now, columns=("at", "seq", "subject", "simulated"),
+            after=material.since((ORDER,), Purpose.MARKETING, head.at),
+        )  # fmt: skip
         orders = _of_people(orders, np.array(sorted(trainable), dtype=np.int64))
         if moments is None:
             moments = grid(orders["at"], self.label.mature_before(min(material.now, head.at + 1)), self.step)
@@ -125,7 +126,7 @@ class ChurnLearner:
         y = 1.0 - bought_within(orders, people, at, self.label.horizon)
         points = Points.build(
             epoch=np.full(len(at), head.epoch), at=at, mark=np.full(len(at), LATEST), keys={"subject": people},
-            request={"tenure": tenure_then(orders, people, at)},
+            request={"tenure": tenure_then(orders, people, at, memory_of(self.features))},
         )  # fmt: skip
         table = material.segments.training_table(self.features, points, permit)
         return Labelled(self.features.columns, table.values, y, people, at), head

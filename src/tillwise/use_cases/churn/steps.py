@@ -23,7 +23,7 @@ from tillwise.use_cases.churn.features import FEATURES
 from tillwise.use_cases.churn.learning import ChurnLearner
 from tillwise.use_cases.churn.policy import NONE, WIN_BACK, ChurnPolicy
 from tillwise.use_cases.churn.reasons import score_reasons
-from tillwise.use_cases.churn.tenure import tenure_now
+from tillwise.use_cases.churn.tenure import memory_of, tenure_now
 from tillwise.vocabulary.canonical import Json
 from tillwise.vocabulary.purpose import Purpose
 from tillwise.vocabulary.store import Snapshot
@@ -45,7 +45,7 @@ class ChurnSteps:
         if not permit.granted:
             nothing: tuple[None, ...] = (None,) * len(self.features.columns)
             return FeatureRow(permit, self.features.hash, self.features.columns, nothing, {"horizon_days": horizon})
-        numbers = {"tenure": tenure_now(snapshot, permit, simulated=request.simulated)}
+        numbers = {"tenure": tenure_now(snapshot, permit, memory_of(self.features), simulated=request.simulated)}
         keys = {"subject": permit.subject}
         values = _online(self.features).read(snapshot, permit, keys, numbers, simulated=request.simulated)
         facts: Json = {"keys": keys, "numbers": numbers, "horizon_days": horizon}

@@ -111,8 +111,9 @@ class FraudLearner:
             told = of_kinds(snapshot, self.label.kinds, before=material.now)
         permit = material.gate.training_permit(Purpose.FRAUD_PREVENTION, Point.after(head, material.now))
         attempts = rows_of(
-            material.store, (ATTEMPT,), permit, before=self.label.mature_before(material.now), columns=_COLUMNS
-        )
+            material.store, (ATTEMPT,), permit, before=self.label.mature_before(material.now), columns=_COLUMNS,
+            after=material.since((ATTEMPT,), Purpose.FRAUD_PREVENTION, head.at),
+        )  # fmt: skip
         attempts, simulated = _one_world(attempts)
         confirmed = {o.order_ref for o in told if o.order_ref is not None and o.value > 0}
         orders = _orders(attempts, np.array(sorted(trainable), dtype=np.int64), decided, confirmed, head)

@@ -21,6 +21,8 @@ KINDS: Final[dict[int, str]] = {
     line_code("Order Completed"): BOUGHT,
 }
 """Row types of a history, and what they are called in receipts and reasons."""
+EVENTS: Final = ("Product Viewed", "Product Added", "Order Completed")
+"""The event types these rows belong to."""
 
 
 def readings(days: int) -> tuple[Reading, ...]:

@@ -11,7 +11,7 @@ from tillwise.events.log import read_head
 from tillwise.features.snapshots import ItemSnapshot
 from tillwise.jobs.learning import Material
 from tillwise.models.ranking.behaviour import Behaviour
-from tillwise.use_cases.recommendations.history import BOUGHT, KINDS, WORTH
+from tillwise.use_cases.recommendations.history import BOUGHT, EVENTS, KINDS, WORTH
 from tillwise.vocabulary.position import Head, Point
 from tillwise.vocabulary.purpose import Purpose
 from tillwise.vocabulary.store import Store
@@ -19,7 +19,7 @@ from tillwise.vocabulary.store import Store
 PAGE: Final = 100_000
 """Rows read at once: no snapshot stays open for longer than one page."""
 _SQL: Final = f"""SELECT subject, at, seq, line, type, item FROM by_subject
- WHERE (subject, at, seq, line) > (?, ?, ?, ?) AND at < ? AND epoch <= ? AND simulated = 0 AND (purposes & ?) = ?
+ WHERE (subject, at, seq, line) > (?, ?, ?, ?) AND at > ? AND at < ? AND epoch <= ? AND simulated = 0 AND (purposes & ?) = ?
  AND type IN ({", ".join("?" * len(KINDS))}) AND item IS NOT NULL ORDER BY subject, at, seq, line LIMIT {PAGE}"""
 
 
@@ -32,14 +32,21 @@ def head_of(material: Material) -> Head:
 def read_behaviour(material: Material, items: ItemSnapshot, until: int) -> Behaviour:
     """Return what everybody who may be learnt from did with items before `until`, in the log's order per person.
 
-    Rows count when they may be read to recommend and to train, and their person may be learnt from; simulated rows
-    never count. Items are places in `items`, −1 for one that is not in its catalogue.
+    Rows count when they may be read to recommend and to train, are no older than both allow, and their person may be
+    learnt from; simulated rows never count. Items are places in `items`, −1 for one that is not in its catalogue.
     """
     head = head_of(material)
     permit = material.gate.training_permit(Purpose.RECOMMEND, Point.after(head, head.at))
     with material.store.snapshot() as snapshot:
         people = np.array(sorted(material.gate.trainable(snapshot, Purpose.RECOMMEND)), dtype=np.int64)
-    bounds = (until, permit.point.epoch, permit.mask, permit.mask, *KINDS)
+    bounds = (
+        material.since(EVENTS, Purpose.RECOMMEND, head.at),
+        until,
+        permit.point.epoch,
+        permit.mask,
+        permit.mask,
+        *KINDS,
+    )
     pages = [np.array(page, dtype=np.int64).reshape(-1, 4) for page in _pages(material.store, bounds)]
     rows = np.concatenate(pages) if pages else np.empty((0, 4), dtype=np.int64)
     rows = rows[np.isin(rows[:, 0], people)]
