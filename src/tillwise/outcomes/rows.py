@@ -31,7 +31,7 @@ def rows_of(
     after: int = NULL,
     columns: Sequence[str] = _WANTED,
 ) -> Columns:
-    """Return the events' own rows (no product lines) with `after` < `at` < `before`, in the order (at, seq); NULL is unknown.
+    """Return the events' own rows (no product lines), `after` < `at` < `before`, in order (at, seq); NULL is unknown.
 
     Only rows that may be read for the permit's purpose, and to train, are returned, and none of an import that was not
     visible at the permit's point. No snapshot stays open for longer than one page.

@@ -33,8 +33,8 @@ def readings(days: int) -> tuple[Reading, ...]:
             "looked_at", "subject", "the newest products a person looked at or put into the cart",
             ("Product Viewed", "Product Added"), ("item", "at"), window,
         ),
-        Reading("bought", "subject", "the newest products a person bought", ("Order Completed",), ("item", "at"), window,
-                lines=True),
+        Reading("bought", "subject", "the newest products a person bought", ("Order Completed",), ("item", "at"),
+                window, lines=True),
         Reading(
             "here", "request", "the page and the cart in front of them", categories=("user.behavior.browsing_history",)
         ),
