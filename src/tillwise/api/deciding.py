@@ -16,6 +16,7 @@ from tillwise.api.metrics import Metrics
 from tillwise.api.problem import Refusal
 from tillwise.api.route import Call, Reply, Route
 from tillwise.api.shop import Shop
+from tillwise.api.turns import Turns
 from tillwise.decisions.answer import Answer, Envelope
 from tillwise.decisions.decision import Explain, Place, Request
 from tillwise.decisions.pending import Pending
@@ -63,10 +64,11 @@ ASKINGS: Final = (
 
 def decision_routes(shop: Shop, figures: Metrics) -> tuple[Route, ...]:
     """Return the route of every use case this shop has."""
-    return tuple(_route(shop, figures, asking) for asking in ASKINGS if asking.use_case in shop.use_cases)
+    turns = Turns(shop.store)
+    return tuple(_route(shop, figures, turns, asking) for asking in ASKINGS if asking.use_case in shop.use_cases)
 
 
-def _route(shop: Shop, figures: Metrics, asking: Asking) -> Route:
+def _route(shop: Shop, figures: Metrics, turns: Turns, asking: Asking) -> Route:
     use_case = shop.use_cases[asking.use_case]
     road = shop.road
     takes = asking.takes
@@ -79,6 +81,7 @@ def _route(shop: Shop, figures: Metrics, asking: Asking) -> Route:
     async def handle(call: Call) -> Reply:
         ask = decode(decoder, call.body)
         request = _request(ask, own, call)
+        turns.join()
         try:
             pending = road.begin(use_case, request, call.key_id)
             answer = await settled(pending)

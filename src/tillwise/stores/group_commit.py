@@ -54,6 +54,7 @@ class GroupCommit:
         self._queue: SimpleQueue[Work | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
+        self._held: list[Work] | None = None
         self._thread = threading.Thread(target=self._serve, name="tillwise-commit", daemon=True)
         self._thread.start()
 
@@ -63,12 +64,29 @@ class GroupCommit:
         with self._lock:
             if self._closed or not self._thread.is_alive():
                 future.set_exception(StoreUnavailable("the row store is closed"))
-            else:
+            elif self._held is None:
                 self._queue.put((work, future))
+            else:
+                self._held.append((work, future))
         return future
+
+    def hold(self) -> None:
+        """Let work gather until `release`; whoever holds must release soon."""
+        with self._lock:
+            if self._held is None:
+                self._held = []
+
+    def release(self) -> Future[Any] | None:
+        """Hand over what has gathered; return the future of the last piece, None when nothing came."""
+        with self._lock:
+            held, self._held = self._held, None
+            for work in held or ():
+                self._queue.put(work)
+        return held[-1][1] if held else None
 
     def close(self) -> None:
         """Finish what is queued, then end the thread; repeating it does nothing."""
+        self.release()
         with self._lock:
             closing, self._closed = not self._closed, True
         if closing:

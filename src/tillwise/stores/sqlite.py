@@ -83,6 +83,12 @@ class SqliteStore:
     def commit(self, work: Callable[[Transaction], T]) -> Future[T]:
         return self._commits.submit(work)
 
+    def hold(self) -> None:
+        self._commits.hold()
+
+    def release(self) -> Future[Any] | None:
+        return self._commits.release()
+
     def create(self, tables: Sequence[str]) -> None:
         def work(transaction: Transaction) -> None:
             for statement in tables:

@@ -48,7 +48,6 @@ def _connect(path: Path, busy_seconds: float, *, writing: bool) -> sqlite3.Conne
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA cache_size = -65536")
-        connection.execute("PRAGMA mmap_size = 1073741824")
         connection.execute("PRAGMA temp_store = MEMORY")
         if writing:
             connection.execute("PRAGMA wal_autocheckpoint = 0")

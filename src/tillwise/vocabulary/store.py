@@ -56,6 +56,14 @@ class Store(Protocol):
         """
         ...
 
+    def hold(self) -> None:
+        """Let commits of this process gather until `release`; whoever holds must release soon."""
+        ...
+
+    def release(self) -> Future[Any] | None:
+        """Let what has gathered be committed; return the future of the last of it, None when nothing came."""
+        ...
+
     def create(self, tables: Sequence[str]) -> None:
         """Execute the `CREATE … IF NOT EXISTS` statements of a room."""
         ...

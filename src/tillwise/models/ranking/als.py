@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy import linalg
 
 from tillwise.models.ranking.history import Decay, Histories
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp  # half a second to import, and only learning needs it: a server starts without
+
 
 Matrix = NDArray[np.float32]
 
@@ -66,7 +69,7 @@ class FoldIn:
         """Prepare the fold-in for these item factors."""
         wide = factors.astype(np.float64)
         gram = wide.T @ wide + penalty * np.eye(wide.shape[1])
-        return cls(factors, gram, linalg.inv(gram), alpha)
+        return cls(factors, gram, np.asarray(np.linalg.inv(gram), dtype=np.float64), alpha)
 
     def vector(self, items: NDArray[np.integer], weights: NDArray[np.float32]) -> Matrix:
         """Return the vector of a person who touched distinct `items` with `weights`; zeros for no history."""

@@ -13,6 +13,7 @@ from tillwise.features.snapshots import ItemSnapshot
 from tillwise.models.ranking.components import Components
 from tillwise.models.ranking.fit import BlendSettings
 from tillwise.models.ranking.history import Histories
+from tillwise.models.ranking.item_weights import as_matrix
 from tillwise.models.ranking.metrics import Lists, top
 from tillwise.models.ranking.parts import Kind, PartSpec, scales
 from tillwise.models.ranking.tuning import Pool, Worth, choose_weights, joined, pool_of
@@ -122,7 +123,7 @@ def _head(components: Components, people: Slice) -> tuple[Components, Slice]:
     fold = components.fold
     smaller = Components(
         components.codes[head],
-        {name: matrix[head][:, head] for name, matrix in components.weights.items()},
+        {name: as_matrix(weights)[head][:, head] for name, weights in components.weights.items()},
         None if fold is None else replace(fold, factors=fold.factors[head]),
         components.again[head],
     )

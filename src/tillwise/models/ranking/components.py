@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from tillwise.errors import ArtifactDamaged
@@ -18,8 +18,11 @@ from tillwise.models.arrays import array_bytes, read_array
 from tillwise.models.artifact import Artifact
 from tillwise.models.ranking.als import FoldIn
 from tillwise.models.ranking.history import Histories
+from tillwise.models.ranking.item_weights import Files, ItemWeights, as_matrix, read_sparse, sparse_files
 from tillwise.models.ranking.parts import Kind, PartSpec, Scores, neighbours
-from tillwise.models.ranking.sparse import Files, read_sparse, sparse_files
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp  # half a second to import, and only learning needs it: a server starts without
 
 Matrix = NDArray[np.float32]
 
@@ -29,7 +32,7 @@ class Components:
     """Learnt arrays over the items `codes` (sorted). `again` is each item's rate of being bought again, 0 to 1."""
 
     codes: NDArray[np.int64]
-    weights: Mapping[str, sp.csr_matrix]
+    weights: Mapping[str, ItemWeights]
     fold: FoldIn | None
     again: Scores
 
@@ -38,7 +41,7 @@ class Components:
         profiles = histories.matrix(part.decay, len(self.codes))
         match part.kind:
             case Kind.NEIGHBOURS:
-                scores = (profiles @ self.weights[part.name]).toarray()
+                scores = (profiles @ as_matrix(self.weights[part.name])).toarray()
             case Kind.FACTORS:
                 scores = self.vectors(profiles) @ self.factors.T
             case Kind.OWN:

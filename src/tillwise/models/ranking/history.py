@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from tillwise.errors import InvalidInput
 from tillwise.vocabulary.canonical import Json
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp  # half a second to import, and only learning needs it: a server starts without
+
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -102,6 +106,8 @@ class Histories:
 
     def matrix(self, decay: Decay, items: int) -> sp.csr_matrix:
         """Return people × items; each cell the faded sum of that person's actions on that item, to the power."""
+        import scipy.sparse as sp  # noqa: PLC0415 - see above
+
         matrix = sp.csr_matrix((self.values(decay), self.items, self.offsets), shape=(self.rows, items))
         matrix.sum_duplicates()
         if decay.power != 1.0:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from tillwise.errors import ArtifactDamaged
 from tillwise.models.ranking.history import Decay
+from tillwise.models.ranking.item_weights import ItemWeights
 from tillwise.vocabulary.canonical import Json
 
 Scores = NDArray[np.float32]
@@ -82,7 +82,7 @@ def scales(raw: Scores, kind: Kind) -> NDArray[np.float32]:
     return np.where(spread > 1e-9, spread, 1.0).astype(np.float32)
 
 
-def neighbours(weights: sp.csr_matrix, items: NDArray[np.int64], profile: NDArray[np.float32]) -> Scores:
+def neighbours(weights: ItemWeights, items: NDArray[np.int64], profile: NDArray[np.float32]) -> Scores:
     """Return Σ profile[i] · W[items[i], :] as a dense vector."""
     size = weights.shape[1]
     if not len(items):
@@ -92,7 +92,7 @@ def neighbours(weights: sp.csr_matrix, items: NDArray[np.int64], profile: NDArra
 
 
 def neighbour_shares(
-    weights: sp.csr_matrix, items: NDArray[np.int64], profile: NDArray[np.float32], wanted: NDArray[np.int64]
+    weights: ItemWeights, items: NDArray[np.int64], profile: NDArray[np.float32], wanted: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Return history × wanted: what each touched item adds to the raw score of each wanted one."""
     place = np.full(weights.shape[1], -1, dtype=np.int32)
@@ -106,7 +106,7 @@ def neighbour_shares(
 
 
 def _rows(
-    weights: sp.csr_matrix, items: NDArray[np.int64], profile: NDArray[np.float32]
+    weights: ItemWeights, items: NDArray[np.int64], profile: NDArray[np.float32]
 ) -> tuple[NDArray[np.int32], Scores, NDArray[np.int64]]:
     """Return the columns and weighted values of some rows, one after the other, and the rows' sizes."""
     starts, ends = weights.indptr[items], weights.indptr[items + 1]

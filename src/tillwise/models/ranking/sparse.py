@@ -1,16 +1,10 @@
-"""Item-to-item weights as arrays: row i holds what an action on item i says about other items."""
+"""Item-to-item weights while they are learnt: the strongest of each row, and their place among all items."""
 
 from __future__ import annotations
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-
-from tillwise.errors import ArtifactDamaged
-from tillwise.models.arrays import array_bytes, read_array
-from tillwise.models.artifact import Artifact
-
-Files = dict[str, bytes]
 
 
 def strongest(weights: sp.csr_matrix, keep: int) -> sp.csr_matrix:
@@ -43,23 +37,3 @@ def placed(weights: sp.csr_matrix, head: NDArray[np.int64], items: int) -> sp.cs
     indptr[head + 1] = np.diff(weights.indptr)
     columns = head[weights.indices].astype(np.int32)
     return sp.csr_matrix((weights.data, columns, np.cumsum(indptr)), shape=(items, items))
-
-
-def sparse_files(name: str, weights: sp.csr_matrix) -> Files:
-    """Return the three arrays of a sparse matrix as files of an artifact."""
-    return {
-        f"{name}.data.npy": array_bytes(weights.data.astype(np.float32)),
-        f"{name}.indices.npy": array_bytes(weights.indices.astype(np.int32)),
-        f"{name}.indptr.npy": array_bytes(weights.indptr.astype(np.int64)),
-    }
-
-
-def read_sparse(artifact: Artifact, name: str, items: int) -> sp.csr_matrix:
-    """Return the items × items matrix of an artifact; raise ArtifactDamaged when its arrays do not fit together."""
-    data, indices, indptr = (read_array(artifact, f"{name}.{part}.npy") for part in ("data", "indices", "indptr"))
-    fits = (
-        len(indptr) == items + 1 and int(indptr[-1]) == len(data) == len(indices) and bool(np.all(np.diff(indptr) >= 0))
-    )
-    if not fits or (len(indices) and not (int(indices.min()) >= 0 and int(indices.max()) < items)):
-        raise ArtifactDamaged(f"model {artifact.version}: the arrays of {name} do not fit together; train again")
-    return sp.csr_matrix((data, indices, indptr), shape=(items, items))

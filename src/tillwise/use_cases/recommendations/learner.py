@@ -23,6 +23,7 @@ from tillwise.models.ranking.components import Components
 from tillwise.models.ranking.ease import EaseSettings
 from tillwise.models.ranking.fit import BlendSettings, fit_components
 from tillwise.models.ranking.history import Decay
+from tillwise.models.ranking.item_weights import as_matrix
 from tillwise.models.ranking.knn import KnnSettings
 from tillwise.models.ranking.parts import Kind, PartSpec
 from tillwise.use_cases.recommendations.judging import K, baselines_of, judge, plain
@@ -205,7 +206,7 @@ def aligned(components: Components, items: ItemSnapshot) -> Components:
     known = np.flatnonzero(codes[found] == items.codes) if len(codes) else np.empty(0, dtype=np.int64)
     ones = np.ones(len(known), dtype=np.float32)
     move = sp.csr_matrix((ones, (known, found[known])), shape=(len(items), len(codes)))
-    weights = {name: (move @ matrix @ move.T).tocsr() for name, matrix in components.weights.items()}
+    weights = {name: (move @ as_matrix(own) @ move.T).tocsr() for name, own in components.weights.items()}
     fold = None
     if components.fold is not None:
         fold = replace(components.fold, factors=np.asarray(move @ components.fold.factors, dtype=np.float32))
