@@ -11,6 +11,7 @@ from msgspec import Meta
 from tillwise.api.asks import Id, Strict
 from tillwise.api.body import decode
 from tillwise.api.problem import Refusal, invalid_value
+from tillwise.api.reading import REASON, log_call
 from tillwise.api.route import Call, Parameter, Reply, Route
 from tillwise.api.shop import Shop
 from tillwise.decisions.answer import rfc3339
@@ -130,7 +131,7 @@ def consent_routes(shop: Shop) -> tuple[Route, ...]:
         ),
         Route(
             "GET", one, "consent", desk.show, "What counts now, and everything ever said",
-            _ROOM, gives=Consents, problems=(404, 422, 503), parameters=(_SUBJECT, _ANONYMOUS),
+            _ROOM, gives=Consents, problems=(404, 422, 503), parameters=(_SUBJECT, _ANONYMOUS, REASON),
         ),
     )  # fmt: skip
 
@@ -195,6 +196,7 @@ class _Desk:
             counts = current(snapshot, person, shop.clock.now())
             history: list[Any] = ledger.history(snapshot, person)
             age = in_words(known_band(snapshot, person))
+        await log_call(shop, call, "GET /consent/{subject}", (person,))
         now = [Counts(c.purpose, c.state, c.dpv, c.place, c.seq, rfc3339(c.at), c.renew) for c in counts]
         told = [{**row, "age": in_words(row["age"]), "at": rfc3339(row["at"])} for row in history]
         return Reply(_encode(Consents(subject, age, now, told)))

@@ -9,12 +9,13 @@ import msgspec
 
 from tillwise.api.asks import Judgement, Taking
 from tillwise.api.body import decode
+from tillwise.api.reading import REASON, log_call
 from tillwise.api.records import DECISION
 from tillwise.api.route import Call, Reply, Route
 from tillwise.api.shop import Shop
 from tillwise.decisions.answer import rfc3339
 from tillwise.errors import NotFound
-from tillwise.review.case import Case
+from tillwise.review.case import Case, subjects_of
 
 _ROOM: Final = "Reviews"
 _judgement = msgspec.json.Decoder(Judgement)
@@ -47,15 +48,23 @@ class Queue(msgspec.Struct, frozen=True):
 def review_routes(shop: Shop) -> tuple[Route, ...]:
     """Return `/reviews`, and taking and deciding one."""
     queue = shop.reviews
+    one = "/reviews/{decision_id}"
 
-    async def show(_: Call) -> Reply:
-        return Reply(_encode(Queue([_shown(case) for case in queue.waiting()])))
+    async def show(call: Call) -> Reply:
+        cases = queue.waiting()
+        with shop.store.snapshot() as snapshot:
+            subjects = subjects_of(snapshot, [case.decision_id for case in cases])
+        await log_call(shop, call, "GET /reviews", subjects)
+        return Reply(_encode(Queue([_shown(case) for case in cases])))
 
     async def take(call: Call) -> Reply:
         asked = decode(_taking, call.body)
         case = await asyncio.to_thread(queue.take, asked.reviewer or call.key_id, call.params["decision_id"])
         if case is None:
             raise NotFound("nothing waits for a review")
+        with shop.store.snapshot() as snapshot:
+            subjects = subjects_of(snapshot, [case.decision_id])
+        await log_call(shop, call, f"POST {one}/take", subjects, case.decision_id)
         return Reply(_encode(_shown(case)))
 
     async def judge(call: Call) -> Reply:
@@ -64,15 +73,14 @@ def review_routes(shop: Shop) -> tuple[Route, ...]:
         case = await asyncio.to_thread(queue.decide, reviewer, call.params["decision_id"], asked.verdict, asked.reason)
         return Reply(_encode(_shown(case)))
 
-    one = "/reviews/{decision_id}"
     return (
         Route(
             "GET", "/reviews", "review", show, "What waits for a person, worth most first", _ROOM, gives=Queue,
-            problems=(503,),
+            problems=(503,), parameters=(REASON,),
         ),
         Route(
             "POST", f"{one}/take", "review", take, "Hold a case for 15 minutes", _ROOM, takes=Taking, gives=Review,
-            problems=(404, 409, 415, 422, 503), parameters=DECISION,
+            problems=(404, 409, 415, 422, 503), parameters=(*DECISION, REASON),
         ),
         Route(
             "POST", one, "review", judge, "Give a verdict with its reason, once and for all", _ROOM, takes=Judgement,

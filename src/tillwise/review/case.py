@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from tillwise.events.lookup import rows_in
 from tillwise.vocabulary.clock import Milliseconds
-from tillwise.vocabulary.store import Row
+from tillwise.vocabulary.store import Row, Snapshot
 
 TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS reviews (decision_id TEXT PRIMARY KEY, use_case TEXT NOT NULL, order_ref INTEGER,"
@@ -62,3 +64,9 @@ def case_of(row: Row) -> Case:
         row[0], row[1], row[2], row[3], row[4], bool(row[5]), row[6], row[7], row[8],
         None if row[9] is None else Verdict(row[9]), row[10], row[11],
     )  # fmt: skip
+
+
+def subjects_of(snapshot: Snapshot, decision_ids: Collection[str]) -> list[int]:
+    """Return the pseudonyms of the people these cases are about; a case about nobody known has none."""
+    rows = rows_in(snapshot, "SELECT subject FROM reviews WHERE decision_id IN", decision_ids)
+    return [row[0] for row in rows if row[0] is not None]

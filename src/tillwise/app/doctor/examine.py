@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tillwise.app.build import App
+from tillwise.app.doctor.access import access
 from tillwise.app.doctor.audit import audit
 from tillwise.app.doctor.data import imports, intake
 from tillwise.app.doctor.finding import Finding
 from tillwise.app.doctor.keys import keys
 from tillwise.app.doctor.place import files, law
+from tillwise.app.doctor.recipients import recipients
 from tillwise.app.doctor.releases import releases
 
 
@@ -24,7 +26,9 @@ def _all(app: App) -> Iterator[Finding]:
     yield from law(app)
     yield from keys(app)
     with app.store.snapshot() as snapshot:
+        yield from access(app, snapshot)
         yield from intake(snapshot)
         yield from imports(snapshot)
         yield from releases(app, snapshot)
+        yield from recipients(app, snapshot)
         yield from audit(snapshot)
