@@ -29,9 +29,9 @@ workers = 1
 # Web origins whose pages may post behaviour with the browser key.
 origins = []
 
-# Values that replace the defaults of a policy, for example what a chargeback costs:
-# [policy.fraud]
-# chargeback_cost = 2500
+# Values that replace the defaults of a policy, for example what a chargeback costs beside the goods, in minor units:
+# [policy.fraud.costs]
+# chargeback_fee = 2500
 """
 
 SHOP = '''\
