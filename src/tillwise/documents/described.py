@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from tillwise.decisions.use_case import UseCase
+from tillwise.privacy.gate import Gate
 from tillwise.privacy.purposes import Rulebook
+from tillwise.recipients.book import VendorBook
 from tillwise.recipients.vendor import Vendor
 from tillwise.releases.card import ModelCard
 from tillwise.releases.releases import Release, Releases
@@ -37,9 +40,9 @@ class Described:
     store: Store
     use_cases: Mapping[str, UseCase]
     releases: Releases
-    rules: Rulebook
+    gate: Gate
     learners: frozenset[str] = frozenset()
-    vendors: tuple[Vendor, ...] = ()
+    book: VendorBook | None = None
     holders: Mapping[str, str] = field(default_factory=dict)
     stays: Mapping[str, str] = field(default_factory=dict)
     keep: Keep = kept_until_erased
@@ -47,9 +50,39 @@ class Described:
     wall: Callable[[], Milliseconds] = wall_now
 
     @property
+    def rules(self) -> Rulebook:
+        """Return the rules in force."""
+        return self.gate.rules
+
+    @property
+    def vendors(self) -> tuple[Vendor, ...]:
+        """Return the vendor records in force, by name."""
+        found = () if self.book is None else self.book.vendors.values()
+        return tuple(sorted(found, key=lambda vendor: vendor.name))
+
+    @property
     def name(self) -> str:
         """Return the shop's name."""
         return self.settings.shop.name
+
+
+class Holding(Protocol):
+    """What documents ask of a holder of personal data (rights/holder.py)."""
+
+    @property
+    def name(self) -> str:
+        """Return what people read above its data."""
+        ...
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """Return the tables it answers for."""
+        ...
+
+
+def tables_of(holders: Iterable[Holding]) -> dict[str, str]:
+    """Return the holder's name for every table that has one."""
+    return {table: holder.name for holder in holders for table in holder.tables}
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,12 +49,22 @@ class NoticeDesk:
         self._made: dict[tuple[str, str], Notice] = {}
         self._facts: Facts | None = None
         self._stamp: tuple[object, ...] = ()
+        self._needed: dict[Purpose, str] = {}
         shop.store.create(TABLES)
 
     @property
     def purposes(self) -> tuple[Purpose, ...]:
         """Return the purposes the notice speaks of."""
         return purposes_in_force(self._shop)
+
+    def refresh(self) -> None:
+        """Tell the gate what each purpose uses now, and keep it: a yes that does not cover it has to be renewed."""
+        needed = materials(self._shop)
+        if needed != self._needed:
+            wall = self._shop.wall()
+            self._shop.store.commit(lambda transaction: keep_materials(transaction, needed, wall)).result()
+            self._shop.gate.need(needed)
+            self._needed = needed
 
     def current(self, place: str = "", language: str = "en") -> Notice:
         """Return the notice in force at a place; a text nobody saw before is durable when this returns.
@@ -124,7 +134,6 @@ class NoticeDesk:
             "INSERT INTO notices_in_force (wall, place, language, id, told) VALUES (?, ?, ?, ?, ?)",
             (wall, notice.place, notice.language, notice.notice_id, canonical(told).decode()),
         )
-        keep_materials(transaction, materials(self._shop), wall)
         act = {"notice": notice.notice_id, "sha256": notice.sha256, "place": notice.place, "language": notice.language}
         enter_act(transaction, "notice", act)
 
@@ -134,7 +143,7 @@ class NoticeDesk:
         imported = snapshot.one("SELECT 1 FROM epochs WHERE visible = 1 LIMIT 1") is not None
         return (
             *(shop.releases.latest(snapshot, name) for name in shop.use_cases), imported, wall // _DAY,
-            shop.rules.revision,
+            shop.rules.revision, *(vendor.digest for vendor in shop.vendors),
         )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What each purpose in force really uses, derived from the use cases that pursue it, their features, and the vendors."""
+"""What each purpose in force really uses, derived from its use cases, their features, and the vendors."""
 
 from __future__ import annotations
 
