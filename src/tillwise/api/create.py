@@ -15,6 +15,7 @@ from tillwise.api.health import health_routes
 from tillwise.api.metrics import Metrics
 from tillwise.api.openapi import describe, openapi_route
 from tillwise.api.page import page_route
+from tillwise.api.preferences import preference_routes
 from tillwise.api.privacy import privacy_routes
 from tillwise.api.records import record_routes
 from tillwise.api.reviewing import review_routes
@@ -39,6 +40,7 @@ def create_api(
         *review_routes(shop),
         *consent_routes(shop),
         *privacy_routes(shop),
+        *preference_routes(shop),
         *health_routes(shop, figures),
     )
     described = describe(routes, version("tillwise"))
