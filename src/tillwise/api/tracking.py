@@ -12,6 +12,7 @@ from tillwise.api.body import decode
 from tillwise.api.problem import Refusal
 from tillwise.api.route import Call, Reply, Route
 from tillwise.api.shop import Shop
+from tillwise.api.tracked_consent import TrackedConsent
 from tillwise.errors import InvalidInput
 from tillwise.events.event import Intake, Quarantined
 from tillwise.events.ingest import KINDS, read_body, read_message
@@ -100,13 +101,14 @@ def tracking_routes(shop: Shop) -> tuple[Route, ...]:
 
 def _route(shop: Shop, kind: str, name: str) -> Route:
     decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_SHAPES[kind])
+    consent = TrackedConsent(shop)
 
     async def handle(call: Call) -> Reply:
         try:
             decode(decoder, call.body)
         except Refusal as refusal:
             raise Refusal(400, refusal.detail, refusal.field) from None
-        return await _take(shop, kind, call)
+        return await _take(shop, kind, call, consent)
 
     return Route(
         "POST",
@@ -122,7 +124,7 @@ def _route(shop: Shop, kind: str, name: str) -> Route:
     )
 
 
-async def _take(shop: Shop, kind: str, call: Call) -> Reply:
+async def _take(shop: Shop, kind: str, call: Call, consent: TrackedConsent) -> Reply:
     """Read, keep and only then say so."""
     try:
         delivery = read_body(call.body, kind)
@@ -136,6 +138,9 @@ async def _take(shop: Shop, kind: str, call: Call) -> Reply:
         for m in delivery.messages
     ]
     _check_key(intake)
+    said = consent.spoken(delivery.messages, intake, received=received, trusted=trusted)
+    if said:  # before the events themselves, so that nothing is kept under a permission that is being taken back
+        await asyncio.wrap_future(shop.store.commit(lambda transaction: consent.write(transaction, said)))
     await asyncio.wrap_future(shop.log.append(intake))
     return Reply(SUCCESS)
 

@@ -1,0 +1,95 @@
+"""`context.consent` on tracking calls: what people chose in the shop's own consent tool, as Segment's wrappers send it.
+
+A no acts at once, whoever sends it. A yes is declared, not witnessed; for a signed-in person it needs the server key,
+because a browser key is public and could speak for anybody.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tillwise.api.shop import Shop
+from tillwise.errors import InvalidInput
+from tillwise.events.event import Event, Intake
+from tillwise.events.people import pseudonym_for
+from tillwise.privacy.consent_record import Chosen, read_segment
+from tillwise.privacy.elsewhere import Origin, read_categories, take_over
+from tillwise.vocabulary.purpose import Purpose
+from tillwise.vocabulary.store import Transaction
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Spoke:
+    """Somebody's choice on a message, and when (log clock)."""
+
+    user_id: str
+    anonymous: bool
+    chosen: Chosen
+    at: int
+
+
+class TrackedConsent:
+    """Takes the choices on tracking calls over into the ledger. Does nothing unless categories are mapped."""
+
+    def __init__(self, shop: Shop) -> None:
+        self._shop = shop
+        self._settings = shop.settings.consent
+        self._categories = read_categories(self._settings.purposes())
+
+    def spoken(self, messages: Sequence[Any], intake: Sequence[Intake], *, received: int, trusted: bool) -> list[Spoke]:
+        """Return who chose what on these messages: per person the newest choice."""
+        if not self._categories:
+            return []
+        newest: dict[tuple[str, bool], Spoke] = {}
+        for message, read in zip(messages, intake, strict=True):
+            for spoke in self._on(message, read, received, trusted=trusted):
+                before = newest.get((spoke.user_id, spoke.anonymous))
+                if before is None or spoke.at >= before.at:
+                    newest[spoke.user_id, spoke.anonymous] = spoke
+        return list(newest.values())
+
+    def write(self, transaction: Transaction, spoken: Sequence[Spoke]) -> None:
+        """Append what is new."""
+        shop, said = self._shop, self._settings
+        for spoke in spoken:
+            person = pseudonym_for(transaction, shop.secrets, spoke.user_id, anonymous=spoke.anonymous)
+            origin = Origin("segment", said.notice, said.evidence, at=spoke.at)
+            take_over(transaction, person, spoke.chosen, origin, shop.clock.now())
+
+    def _on(self, message: Any, read: Intake, received: int, *, trusted: bool) -> list[Spoke]:
+        context = message.get("context") if isinstance(message, dict) else None
+        consent = context.get("consent") if isinstance(context, dict) else None
+        if not isinstance(consent, dict):
+            return []
+        try:
+            chosen = read_segment(consent, self._categories)
+        except InvalidInput as error:
+            _log.warning("context.consent was left out: %s", error)
+            return []
+        if isinstance(read, Event):
+            user_id, anonymous_id, at = read.user_id, read.anonymous_id, min(read.ts, received)
+        else:
+            user_id, anonymous_id, at = _id(message, "userId"), _id(message, "anonymousId"), received
+        noes = replace(chosen, purposes=_noes(chosen.purposes))
+        said = []
+        if user_id is not None:
+            said.append(Spoke(user_id, anonymous=False, chosen=chosen if trusted else noes, at=at))
+        if anonymous_id is not None:
+            # A yes is never carried over from a customer to their device; a no holds for both.
+            own = noes if trusted and user_id is not None else chosen
+            said.append(Spoke(anonymous_id, anonymous=True, chosen=own, at=at))
+        return said
+
+
+def _noes(purposes: Mapping[Purpose, bool]) -> dict[Purpose, bool]:
+    return {purpose: yes for purpose, yes in purposes.items() if not yes}
+
+
+def _id(message: dict[str, Any], name: str) -> str | None:
+    value = message.get(name)
+    return value if isinstance(value, str) and 0 < len(value) <= 200 else None
