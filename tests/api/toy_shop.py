@@ -127,6 +127,7 @@ class ToyShop:
     wrong: list[str] = field(default_factory=list)
     gate: Gate = field(default_factory=Gate)
     rights: Any = None
+    on_outcome: tuple[Any, ...] = ()
 
     def problems(self) -> Sequence[str]:
         return self.wrong

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -11,6 +12,7 @@ from msgspec import Meta
 
 from tillwise.api.asks import OutcomeTold
 from tillwise.api.body import decode
+from tillwise.api.reading import REASON, log_call
 from tillwise.api.route import Call, Parameter, Reply, Route
 from tillwise.api.shop import Shop
 from tillwise.decisions import receipts
@@ -19,13 +21,14 @@ from tillwise.decisions.receipt import Receipt
 from tillwise.errors import InvalidInput
 from tillwise.events.keys import order_code
 from tillwise.outcomes import outcomes
-from tillwise.outcomes.outcomes import Outcome
+from tillwise.outcomes.outcomes import OnOutcome, Outcome
 from tillwise.rights.explaining import explain_decision
 from tillwise.vocabulary.canonical import Json
 from tillwise.vocabulary.store import Transaction
 
 DECISION: Final = (Parameter("decision_id", "path", "The decision_id of an answer"),)
 _ROOM: Final = "Decisions out"
+_ONE: Final = "/decisions/{decision_id}"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAMED: Final[list[Json]] = [
     {"required": [name], "properties": {name: {"type": "string"}}} for name in ("decision_id", "order_id")
@@ -70,9 +73,13 @@ def record_routes(shop: Shop) -> tuple[Route, ...]:
     async def show(call: Call) -> Reply:
         with shop.store.snapshot() as snapshot:
             kept = receipts.find(snapshot, call.params["decision_id"])
+        await log_call(shop, call, f"GET {_ONE}", (kept.subject, kept.anonymous), kept.receipt.decision_id)
         return Reply(_encode(kept.receipt))
 
     async def explain(call: Call) -> Reply:
+        with shop.store.snapshot() as snapshot:
+            kept = receipts.find(snapshot, call.params["decision_id"])
+        await log_call(shop, call, f"GET {_ONE}/explanation", (kept.subject, kept.anonymous), kept.receipt.decision_id)
         # The search for what would have changed it asks the model many times: not in the thread that serves.
         told = await asyncio.to_thread(explain_decision, shop.store, shop.replayer, call.params["decision_id"])
         return Reply(_encode(told))
@@ -80,18 +87,18 @@ def record_routes(shop: Shop) -> tuple[Route, ...]:
     async def tell(call: Call) -> Reply:
         told = decode(_told, call.body)
         outcome = _outcome(shop, told)
-        await asyncio.wrap_future(shop.store.commit(lambda transaction: _append(transaction, outcome)))
+        await asyncio.wrap_future(shop.store.commit(lambda transaction: _append(transaction, outcome, shop.on_outcome)))
         return Reply(_encode(Recorded(recorded=True)))
 
     return (
         Route(
-            "GET", "/decisions/{decision_id}", "read:decisions", show, "The receipt of a decision", _ROOM,
-            gives=Receipt, problems=(404, 503), parameters=DECISION,
+            "GET", _ONE, "read:decisions", show, "The receipt of a decision", _ROOM,
+            gives=Receipt, problems=(404, 503), parameters=(*DECISION, REASON),
         ),
         Route(
-            "GET", "/decisions/{decision_id}/explanation", "read:decisions", explain,
+            "GET", f"{_ONE}/explanation", "read:decisions", explain,
             "Why it was decided so, and what would have changed it", _ROOM,
-            gives=Explained, problems=(404, 503), parameters=DECISION,
+            gives=Explained, problems=(404, 503), parameters=(*DECISION, REASON),
         ),
         Route(
             "POST", "/outcomes", "outcomes", tell, "What happened later", _ROOM, takes=_Told, gives=Recorded,
@@ -100,10 +107,12 @@ def record_routes(shop: Shop) -> tuple[Route, ...]:
     )  # fmt: skip
 
 
-def _append(transaction: Transaction, outcome: Outcome) -> None:
+def _append(transaction: Transaction, outcome: Outcome, hooks: Sequence[OnOutcome]) -> None:
     if outcome.decision_id is not None:
         receipts.find(transaction, outcome.decision_id)
     outcomes.append(transaction, outcome)
+    for hook in hooks:
+        hook(transaction, outcome)
 
 
 def _outcome(shop: Shop, told: OutcomeTold) -> Outcome:

@@ -12,6 +12,7 @@ from tillwise.decisions.replay import Replayer
 from tillwise.decisions.use_case import UseCase
 from tillwise.events.event import Intake
 from tillwise.events.log import Appended
+from tillwise.outcomes.outcomes import OnOutcome
 from tillwise.privacy.gate import Gate
 from tillwise.releases.releases import Releases
 from tillwise.review.queue import ReviewQueue
@@ -98,6 +99,11 @@ class Shop(Protocol):
     @property
     def rights(self) -> Rights:
         """What answers people's requests."""
+        ...
+
+    @property
+    def on_outcome(self) -> Sequence[OnOutcome]:
+        """What runs in the transaction of each outcome that is told, such as the queues of webhook sinks."""
         ...
 
     def problems(self) -> Sequence[str]:

@@ -11,14 +11,19 @@ import msgspec
 
 from tillwise.access import keys
 from tillwise.app import readiness
-from tillwise.app.materials import materials
-from tillwise.app.readiness import clock_problem, model_problems, store_problem
+from tillwise.app.auditing import enter_declarations
+from tillwise.app.outbound import Outbound, make_outbound
 from tillwise.app.reach import policy_within, within_retention
+from tillwise.app.readiness import clock_problem, model_problems, store_problem
 from tillwise.app.shop_file import ShopFile, read_shop_file
+from tillwise.audit import log as audit_log
+from tillwise.audit import tombstones
 from tillwise.decisions import receipts
 from tillwise.decisions.replay import Replayer
 from tillwise.decisions.road import Road
 from tillwise.decisions.use_case import UseCase
+from tillwise.documents.described import Described, tables_of
+from tillwise.documents.notices import NoticeDesk
 from tillwise.engines.duckdb import Segments
 from tillwise.errors import ConfigurationError, InvalidDeclaration, TillwiseError
 from tillwise.events import tables
@@ -31,9 +36,9 @@ from tillwise.features.tiles import TileWriter
 from tillwise.jobs.learning import Learner
 from tillwise.jobs.written import WrittenFiles
 from tillwise.outcomes import outcomes
+from tillwise.outcomes.outcomes import OnOutcome
 from tillwise.privacy import ledger
 from tillwise.privacy.gate import Gate
-from tillwise.privacy.material import keep_materials
 from tillwise.privacy.retention import Retention, load_retention
 from tillwise.privacy.revisions import keep_revision
 from tillwise.privacy.rule_file import load_rules
@@ -42,7 +47,7 @@ from tillwise.releases.releases import Releases
 from tillwise.review import case
 from tillwise.review.queue import Enqueue, ReviewQueue
 from tillwise.rights.files import file_holders
-from tillwise.rights.holders import row_holders
+from tillwise.rights.holders import STAYS, row_holders
 from tillwise.rights.lineage import Lineage
 from tillwise.rights.objecting import ReviewObjected
 from tillwise.rights.rights import Rights
@@ -55,7 +60,7 @@ from tillwise.vocabulary.store import Store
 
 TABLES: Final = (
     *tables.TABLES, *ledger.TABLES, *tiles.TABLES, *outcomes.TABLES, *receipts.TABLES, *case.TABLES, *keys.TABLES,
-    *readiness.TABLES,
+    *readiness.TABLES, *audit_log.TABLES,
 )  # fmt: skip
 
 
@@ -81,8 +86,16 @@ class App:
     rights: Rights
     written: WrittenFiles
     retention: Retention
+    described: Described
+    notices: NoticeDesk
+    outbound: Outbound
     use_cases: Mapping[str, UseCase]
     learners: Mapping[str, Learner]
+
+    @property
+    def on_outcome(self) -> Sequence[OnOutcome]:
+        """Return what runs in the transaction of each outcome that is told."""
+        return self.outbound.on_outcome
 
     def problems(self) -> Sequence[str]:
         """Say why this shop is not ready to answer; nothing means ready."""
@@ -122,14 +135,21 @@ def build_app(path: Path) -> App:
     store = SqliteStore(folder.database)
     store.create(TABLES)
     store.commit(ledger.upgrade).result()
+    store.commit(receipts.upgrade).result()
+    store.commit(tombstones.upgrade).result()
     tile_writer = TileWriter(use_case.features for use_case in use_cases.values())
     store.commit(tile_writer.rebuild).result()
     gate = Gate(default_place=settings.shop.place, rules=load_rules(preset=settings.privacy.preset))
     store.commit(lambda transaction: keep_revision(transaction, gate.rules, wall_now())).result()
-    needed = materials(use_cases.values())
-    store.commit(lambda transaction: keep_materials(transaction, needed, wall_now())).result()
-    gate.need(needed)
     releases = Releases(store, clock=clock)
+    outbound = make_outbound(path, settings, secrets, clock, store, gate, use_cases)
+    described = Described(
+        settings, store, use_cases, releases, gate, frozenset(learners), outbound.book,
+        tables_of(row_holders(tile_writer, secrets)), STAYS, folder=path,
+    )  # fmt: skip
+    notices = NoticeDesk(described)
+    notices.refresh()
+    enter_declarations(store, folder)
     models = ModelCache(releases, folder.models)
     segments = Segments(folder.segments, retention=retention)
     written = WrittenFiles(store, secrets, folder.path)
@@ -138,14 +158,16 @@ def build_app(path: Path) -> App:
         store, secrets, clock, replayer, lineage=Lineage(gate, releases, use_cases),
         rows=row_holders(tile_writer, secrets), files=file_holders(segments, written),
     )  # fmt: skip
-    road = Road(store, gate, models, secrets, clock, on_receipt=(Enqueue(), ReviewObjected(use_cases)))
+    road = Road(
+        store, gate, models, secrets, clock, on_receipt=(Enqueue(), ReviewObjected(use_cases), *outbound.on_receipt)
+    )
     return App(
         folder=folder,
         settings=settings,
         secrets=secrets,
         clock=clock,
         store=store,
-        log=EventLog(store, secrets, clock, on_append=(tile_writer,)),
+        log=EventLog(store, secrets, clock, on_append=(tile_writer,), admit=outbound.guard),
         tiles=tile_writer,
         gate=gate,
         releases=releases,
@@ -158,6 +180,9 @@ def build_app(path: Path) -> App:
         rights=rights,
         written=written,
         retention=retention,
+        outbound=outbound,
+        described=described,
+        notices=notices,
         use_cases=use_cases,
         learners=learners,
     )

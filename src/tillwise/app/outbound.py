@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,8 @@ from typing import Final
 from tillwise.connectors.outbound_sinks import Sinks
 from tillwise.decisions.recording import OnReceipt
 from tillwise.decisions.use_case import UseCase
+from tillwise.errors import TillwiseError
+from tillwise.outcomes.outcomes import OnOutcome
 from tillwise.privacy.gate import Gate
 from tillwise.recipients import book, outbox, sent, transfers
 from tillwise.recipients.book import VendorBook, note_records
@@ -20,18 +24,21 @@ from tillwise.settings import Secrets, Settings
 from tillwise.vocabulary.clock import LogClock
 from tillwise.vocabulary.store import Store
 
+EVERY_SECONDS: Final = 2.0
+_log = logging.getLogger("tillwise.outbound")
 TABLES: Final = (*book.TABLES, *outbox.TABLES, *sent.TABLES, *transfers.TABLES)
 
 
 @dataclass(frozen=True, slots=True)
 class Outbound:
-    """Everything at the shop's border. `on_receipt` is empty where no sink wants decisions: they then cost nothing."""
+    """Everything at the shop's border. The hooks are empty where there is no sink: it costs nothing then."""
 
     book: VendorBook
     gate: OutboundGate
     sinks: Sinks
     guard: HomeGuard
     on_receipt: tuple[OnReceipt, ...]
+    on_outcome: tuple[OnOutcome, ...]
 
 
 def make_outbound(
@@ -46,5 +53,39 @@ def make_outbound(
     sinks = Sinks(store, secrets, clock, outward, settings.sinks, use_cases)
     if not records.problem:
         store.commit(lambda transaction: note_records(transaction, records, clock.wall())).result()
+    hooks = ((sinks.on_receipt,), (sinks.on_outcome,)) if settings.sinks else ((), ())
     guard = HomeGuard(borders, secrets, settings.shop.region)
-    return Outbound(records, outward, sinks, guard, (sinks.on_receipt,) if settings.sinks else ())
+    return Outbound(records, outward, sinks, guard, *hooks)
+
+
+class Deliverer:
+    """A thread of a serving process that tells the sinks what waits for them; without sinks it never starts."""
+
+    def __init__(self, sinks: Sinks, *, every: float = EVERY_SECONDS) -> None:
+        self._sinks = sinks
+        self._every = every
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="tillwise-outbound", daemon=True)
+
+    def start(self) -> Deliverer:
+        """Begin at once, then go on at intervals."""
+        if self._sinks.settings:
+            self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """End the thread if it ever began; what it has in hand is finished."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self._sinks.deliver(stop=self._stop.is_set)
+            except TillwiseError as error:
+                _log.warning("outbound: %s", error)  # what waits goes on waiting
+            except Exception:
+                _log.exception("nothing was delivered")
+            if self._stop.wait(self._every):
+                return

@@ -11,6 +11,7 @@ from typing import Final
 
 from tillwise.app.auditing import AuditKeeper, copy_target
 from tillwise.app.build import App
+from tillwise.app.outbound import Deliverer
 from tillwise.errors import TillwiseError
 from tillwise.events.log import read_head
 
@@ -27,16 +28,19 @@ class Upkeep:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tillwise-upkeep", daemon=True)
         self._audit = AuditKeeper(app.store, app.secrets, copy_target(app.folder, app.settings.audit.copy_to))
+        self._outbound = Deliverer(app.outbound.sinks)
 
     def start(self) -> Upkeep:
         """Do everything once in the thread, then again at intervals."""
         self._thread.start()
         self._audit.start()
+        self._outbound.start()
         return self
 
     def stop(self) -> None:
         """End the thread if it ever began; return when it is done."""
         self._stop.set()
+        self._outbound.stop()
         self._audit.stop()
         if self._thread.ident is not None:
             self._thread.join()

@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "access": "tillwise.cli.access",
     "work": "tillwise.cli.work",
     "replay": "tillwise.cli.replay",
+    "recipients": "tillwise.cli.recipients",
     "doctor": "tillwise.cli.doctor",
     "demo": "tillwise.cli.demo",
 }

@@ -40,5 +40,7 @@ def _work(app: App) -> dict[str, object]:
         "item snapshot": f"{len(items)} items, {items.name[:19]}",
         "segments exported up to position": app.segments.export(app.store),
         "request ids forgotten": forgotten,
+        **{f"sink {name}": f"{did.arrived} arrived, {did.withheld} may not leave, {did.put_off} again later"
+           for name, did in app.outbound.sinks.deliver().items()},
         "audit log entries": keeper.once().size,
     }

@@ -105,24 +105,29 @@ class Sinks:
                 for decision_id in self._decisions(transaction, outcome, sink):
                     outbox.put(transaction, name, outbox.OUTCOME, decision_id, self._clock.wall(), said)
 
-    def deliver(self, budget: float = 10.0) -> dict[str, Delivered]:
+    def deliver(self, budget: float = 10.0, stop: Callable[[], bool] = bool) -> dict[str, Delivered]:
         """Send what is due to every sink, for at most `budget` seconds each; return what became of it by sink.
 
-        Never raises for what a sink does. Several processes may do this at once: each takes other messages.
+        Never raises for what a sink does. Several processes may do this at once: each takes other messages. It ends
+        early when `stop` says so.
         """
-        return {name: self._deliver(name, sink, time.monotonic() + budget) for name, sink in self._sinks.items()}
+        done = {}
+        for name, sink in self._sinks.items():
+            until = time.monotonic() + budget
+            done[name] = self._deliver(name, sink, lambda: stop() or time.monotonic() > until)  # noqa: B023
+        return done
 
-    def _deliver(self, name: str, sink: SinkSettings, until: float) -> Delivered:
+    def _deliver(self, name: str, sink: SinkSettings, enough: Callable[[], bool]) -> Delivered:
         line = self._line(sink.url, sink.timeout_s)
         secret = self.secret(name)
         done: Counter[str] = Counter()
         try:
-            while time.monotonic() < until:
+            while not enough():
                 now = self._clock.wall()
                 work = self._store.commit(lambda transaction: self._take(transaction, name, now)).result()  # noqa: B023
                 done["withheld"] += work.withheld
                 done["put_off"] += work.held_back
-                results = list(_send(line, secret, work.ready, now // 1000, until))
+                results = list(_send(line, secret, work.ready, now // 1000, enough))
                 self._store.commit(lambda transaction: self._mark(transaction, results)).result()  # noqa: B023
                 done["arrived"] += sum(not cause for _, cause, _ in results)
                 done["put_off"] += sum(bool(cause) for _, cause, _ in results)
@@ -213,7 +218,7 @@ class Sinks:
 
 
 def _send(
-    line: Line, secret: str, ready: tuple[_Ready, ...], at: int, until: float
+    line: Line, secret: str, ready: tuple[_Ready, ...], at: int, enough: Callable[[], bool]
 ) -> Iterator[tuple[_Ready, str, bool]]:
     """Post one after another; yield each with why it has to be tried again ("" = arrived), and whether it left.
 
@@ -221,7 +226,7 @@ def _send(
     """
     broken = ""
     for each in ready:
-        if broken or time.monotonic() > until:
+        if broken or enough():
             yield each, broken or "no time left in this round", False
             continue
         try:

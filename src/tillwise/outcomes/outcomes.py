@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,6 +42,10 @@ class Outcome:
             raise InvalidInput("an outcome names the decision or the order it belongs to", field="decision_id")
         if not math.isfinite(self.value):
             raise InvalidInput("an outcome's value is a finite number", field="value")
+
+
+OnOutcome = Callable[[Transaction, Outcome], None]
+"""Runs in the outcome's own transaction; what it raises undoes the outcome."""
 
 
 def append(transaction: Transaction, outcome: Outcome) -> int:

@@ -143,18 +143,24 @@ class OutboundGate:
         if personal and not any(vendor.allows(each) for each in personal):
             yield cause_of("category_not_allowed", ", ".join(sorted(personal)))
 
+    def obstacle_at(self, vendor: Vendor, place: str) -> Cause | None:
+        """Return what keeps data of people at a place from a vendor, whatever each of them said; None when nothing."""
+        if self.borders.stays(place, _region(vendor)):
+            return cause_of("localised", place)
+        code = self.borders.obstacle(vendor, place, day_of(self._clock.wall()))
+        if code:
+            return cause_of(code, place)
+        return None
+
     def _refusal(
         self, snapshot: Snapshot, vendor: Vendor, purpose: Purpose, person: About, places: Sequence[str], point: Point
     ) -> str:
         """Return why this person's data may not leave; "" when they may."""
-        day = day_of(self._clock.wall())
         if UNKNOWN in places:
             return "place_unknown"
         for place in places:
-            if self.borders.stays(place, vendor.region or vendor.country.lower()[:2]):
-                return "localised"
-            if cause := self.borders.obstacle(vendor, place, day):
-                return cause
+            if (obstacle := self.obstacle_at(vendor, place)) is not None:
+                return obstacle.code
             asked = self.borders.consents(vendor, place)
             if not all(agreed(snapshot, person.key, country, point.at) for country in asked):
                 return "transfer_consent_missing"
@@ -210,6 +216,10 @@ def youngest(band: str) -> int | None:
         return None
     open_below = re.match(r"\s*(<|under|below|up to|-)", band.lower())
     return 0 if len(numbers) == 1 and open_below else min(numbers)
+
+
+def _region(vendor: Vendor) -> str:
+    return vendor.region or vendor.country.lower()[:2]
 
 
 def _free(category: str) -> bool:

@@ -10,6 +10,7 @@ from tillwise.features.tiles import TileWriter
 from tillwise.rights.holder import Counts, Holder, Part, Rows
 from tillwise.rights.holders_access import Reads
 from tillwise.rights.holders_events import Events
+from tillwise.rights.holders_recipients import Recipients
 from tillwise.rights.holders_requests import ASKED
 from tillwise.rights.person import Person
 from tillwise.settings import Secrets
@@ -19,7 +20,7 @@ from tillwise.vocabulary.store import Snapshot, Transaction
 STAYS: Final = {
     "dedupe": "keyed marks of message ids: a client's retry must not bring an erased person back",
     "tombstones": "keyed marks of what was erased, so that questions about it are answered honestly",
-    "audit_leaves": "salted leaves; salt and reference are destroyed, so that a leaf proves nothing about anyone",
+    "audit_runs": "salted leaves; the salt is destroyed with its row, so that a leaf proves nothing about anyone",
     "rights_requests": "what was asked and when it was answered, under a keyed mark: proof that the law was kept",
 }
 """Tables with marks that outlive an erasure, and why; the notice says so too."""
@@ -38,6 +39,9 @@ _OUTCOMES: Final = Rows("outcomes", (
     Part("outcomes", "decision_id", "decisions", ("decision_id", "kind", "value", "at")),
     Part("outcomes", "order_ref", "orders", ("kind", "value", "at")),
 ))  # fmt: skip
+
+
+_HOLDS: Final = Rows("legal holds", (Part("legal_holds", "subject", "keys", ("reason", "wall")),))
 
 
 class Profile(Rows):
@@ -110,13 +114,6 @@ class Quarantine:
 def row_holders(tiles: TileWriter, secrets: Secrets) -> tuple[Holder, ...]:
     """Return every holder of the row store, in the order they are exported and erased."""
     return (
-        Profile(secrets),
-        _CONSENTS,
-        Events(tiles.subtract),
-        Decisions(),
-        _REVIEWS,
-        _OUTCOMES,
-        Quarantine(),
-        Reads(),
-        ASKED,
-    )
+        Profile(secrets), _HOLDS, _CONSENTS, Events(tiles.subtract), Decisions(), _REVIEWS, _OUTCOMES, Quarantine(), Reads(),
+        ASKED, Recipients(),
+    )  # fmt: skip

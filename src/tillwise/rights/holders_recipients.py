@@ -6,15 +6,17 @@ An erasure opens a task for each recipient: the shop has to tell them (GDPR 19).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
-from tillwise.recipients import sent
+from tillwise.recipients import outbox, sent, transfers
 from tillwise.rights.holder import Counts, Part, Rows
 from tillwise.rights.person import Person
 from tillwise.vocabulary.canonical import Json
 from tillwise.vocabulary.clock import wall_now
 from tillwise.vocabulary.store import Snapshot, Transaction
 
-TELL = "has to be told: "
+TABLES: Final = (*outbox.TABLES, *sent.TABLES, *transfers.TABLES)
+TELL: Final = "has to be told: "
 """In the counts of an erasure, before the name of each recipient."""
 
 
