@@ -1,16 +1,16 @@
 """The log nobody can quietly edit: 10,000 manipulations against a checkpoint held elsewhere, and 1 M entries verified.
 
 Protocol
-- The tables are the shop's own: receipts, consents, acts, runs, checkpoints. A log of `--small` entries grows in rounds,
-  with erasures in between; the newest checkpoint is signed and put aside.
+- The tables are the shop's own: receipts, consents, acts, runs, checkpoints. A log of `--small` entries grows in
+  rounds, with erasures in between; the newest checkpoint is signed and put aside.
 - `--manipulations` times, an intruder who can write every table and holds the signing key does one thing at random on
   a copy in memory: edits a content, a column, a salt or a leaf; deletes a row, with or without closing the gap; swaps
   rows, leaves or runs; cuts off the end; puts something in; changes checkpoints. Half of the time the intruder then
   computes everything anew and signs it: leaves, runs, tree and checkpoints fit each other again. What was done to the
   copy is undone afterwards. Each one must be found, with the checkpoint held elsewhere; the untouched log must verify.
 - A manipulation that changed nothing (two equal things swapped) is drawn again, never counted.
-- `--entries` entries (85 % receipts with bodies of `--body` bytes, 14 % consents, 1 % acts) are verified from a file in a
-  process that has not read it before, contents hashed anew; three runs, the best and the worst are shown.
+- `--entries` entries (85 % receipts with bodies of `--body` bytes, 14 % consents, 1 % acts) are verified from a file in
+  a process that has not read it before, contents hashed anew; three runs, the best and the worst are shown.
 Target: 100 % found; 1 M entries in at most 10 s.
 
     python benchmarks/audit.py                       # everything, some minutes
@@ -151,7 +151,7 @@ class Intruder:
         """Change one column of one row: numbers by one, texts by a letter, bytes by a bit."""
         source = self._draw.choice((RECEIPT, RECEIPT, CONSENT, ACTS))
         free = {
-            "receipt": [each for each in (*RECEIPT_COLUMNS, "body", "salt", "leaf", "seq")],
+            "receipt": [*RECEIPT_COLUMNS, "body", "salt", "leaf", "seq"],
             "consent": [*CONSENT_COLUMNS, "salt", "leaf"],
             "act": ["ref", "kind", "wall", "body", "salt", "leaf"],
         }[source.name]
@@ -267,7 +267,7 @@ class Intruder:
             source = next(each for each in SOURCES if each.name == name)
             leaves = self.sealed_again(source, after[name], upto)
             after[name] = max(upto, after[name])
-            for place in range(0, len(packed) // 32):
+            for place in range(len(packed) // 32):
                 if packed[32 * place : 32 * place + 32] in erased:
                     leaves.insert(place, packed[32 * place : 32 * place + 32])
             if leaves:

@@ -223,13 +223,17 @@ def _tamper(dice: random.Random, size: int) -> Callable[[Transaction], None]:
             t.run("UPDATE notes SET leaf = NULL WHERE seq = ?", (entry,))
             seal_rows(t, NOTES, entry)
 
+    def put_in(t: Transaction) -> None:
+        add_note(t, "late", "put in")
+        t.run("UPDATE notes SET seq = -1 WHERE ref = 'late'")
+
     ways: list[Callable[[Transaction], object]] = [
         lambda t: swap(t, "leaf"), lambda t: swap(t, "ref, body, salt, leaf"), lambda t: swap(t, "body"), drop_leaf,
         cut, rewrite, lambda t: t.run("DELETE FROM notes WHERE seq = ?", (entry,)),
         lambda t: t.run("UPDATE notes SET leaf = zeroblob(32) WHERE seq = ?", (entry,)),
         lambda t: t.run("UPDATE notes SET salt = zeroblob(16) WHERE seq = ?", (entry,)),
         lambda t: t.run("UPDATE notes SET salt = NULL, leaf = NULL WHERE seq = ?", (entry,)),
-        lambda t: add_note(t, "late", "put in") or t.run("UPDATE notes SET seq = -1 WHERE ref = 'late'"),
+        put_in,
     ]  # fmt: skip
     way = dice.choice(ways)
     forge = dice.random() < 0.5

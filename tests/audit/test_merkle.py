@@ -72,3 +72,12 @@ def test_consistency_proofs_prove_appending_only(size: int, data: st.DataObject)
     assert not verify_consistency(
         old, size, root_of(leaves[:old]), root_of(rewritten), consistency_proof(rewritten, old)
     )
+
+
+def test_whole_blocks_give_the_same_tree() -> None:
+    """However many leaves come at once, and wherever the tree stood, root and frontier are those of one by one."""
+    leaves = tree(9_000)
+    for cut in (0, 1, 7, 4_095, 4_096, 5_000, 8_999):
+        grown = Frontier().extend(leaves[:cut]).extend_packed(b"".join(leaves[cut:]))
+        assert grown == Frontier().extend(leaves)
+    assert Frontier().extend(leaves).root == definition(leaves)

@@ -13,10 +13,10 @@ from typing import Final
 
 import msgspec
 
-from tillwise.audit import keeping
+from tillwise.audit import keeping, tombstones
 from tillwise.audit.checkpoint import Checkpoint, Signer
 from tillwise.audit.extend import extend, newest_checkpoint
-from tillwise.audit.log import enter_act
+from tillwise.audit.log import ACTS, enter_act, entry_of
 from tillwise.errors import TillwiseError
 from tillwise.rights.entered import SOURCES
 from tillwise.settings import SECRETS_FILE, Secrets, ShopFolder
@@ -83,6 +83,21 @@ class AuditKeeper:
                 _log.exception("the audit log was not extended")
             if ending:
                 return
+
+
+def erased_proof(store: Store, secrets: Secrets, decision_id: str) -> Json | None:
+    """Return when a decision was erased, the act that says so and its entry in the log; None when it never was.
+
+    `entry` is None until the act is in the tree, and for what an earlier release erased.
+    """
+    with store.snapshot() as snapshot:
+        wall = tombstones.erased_at(snapshot, secrets, "decision", decision_id)
+        if wall is None:
+            return None
+        act = tombstones.act_of(snapshot, secrets, "decision", decision_id)
+        row = snapshot.one("SELECT id, leaf FROM audit_log WHERE ref = ?", (act,))
+        entry = None if row is None else entry_of(snapshot, ACTS, row[0], bytes(row[1]))
+    return {"erased_at": wall, "act": act or None, "entry": entry}
 
 
 def copy_target(folder: ShopFolder, copy_to: str) -> Path | None:

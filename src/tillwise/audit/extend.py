@@ -1,7 +1,7 @@
 """The job that extends the tree: it takes the leaves of every source over, in order, and signs a checkpoint.
 
-Sources are taken in a fixed order, each from where its last run ended: `audit_runs` records what came where. Reading and
-hashing happen beside the commits; the transaction that keeps the result first makes sure that nobody else extended
+Sources are taken in a fixed order, each from where its last run ended: `audit_runs` records what came where. Reading
+and hashing happen beside the commits; the transaction that keeps the result first makes sure that nobody else extended
 the tree, and that nothing that was read has been erased meanwhile.
 """
 

@@ -25,7 +25,8 @@ TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS audit_runs (first INTEGER PRIMARY KEY, source TEXT NOT NULL, upto INTEGER NOT NULL,"
     " leaves BLOB NOT NULL) STRICT",
     "CREATE INDEX IF NOT EXISTS audit_upto ON audit_runs (source, upto)",
-    "CREATE TABLE IF NOT EXISTS audit_began (source TEXT PRIMARY KEY, upto INTEGER NOT NULL, n INTEGER NOT NULL) STRICT",
+    "CREATE TABLE IF NOT EXISTS audit_began (source TEXT PRIMARY KEY, upto INTEGER NOT NULL, n INTEGER NOT NULL)"
+    " STRICT",
     "CREATE TABLE IF NOT EXISTS audit_edge (one INTEGER PRIMARY KEY CHECK (one = 1), size INTEGER NOT NULL,"
     " roots BLOB NOT NULL, forgets INTEGER NOT NULL) STRICT",
     "INSERT INTO audit_edge (one, size, roots, forgets) VALUES (1, 0, x'', 0) ON CONFLICT DO NOTHING",
@@ -116,6 +117,15 @@ def _place(leaves: bytes, leaf: bytes) -> int:
 def enter_erasure(transaction: Transaction, entries: Sequence[int], **said: Any) -> str:
     """Enter that an erasure destroyed these entries; without this, verification calls them missing."""
     return enter_act(transaction, ERASURE, {**said, "entries": ranges(entries)})
+
+
+def acts_since(snapshot: Snapshot, kind: str, wall: int) -> list[str]:
+    """Return the references of acts of a kind, or of one below it (`retention.events`), from a moment on (Unix ms)."""
+    rows = snapshot.all(
+        "SELECT ref FROM audit_log WHERE (kind = ? OR kind LIKE ? || '.%') AND wall >= ? ORDER BY id",
+        (kind, kind, wall),
+    )
+    return [str(row[0]) for row in rows]
 
 
 def ranges(entries: Iterable[int]) -> list[list[int]]:

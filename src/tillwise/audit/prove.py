@@ -7,12 +7,11 @@ only appended to an earlier one.
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
 from typing import Final
 
 from tillwise.audit.checkpoint import Checkpoint
 from tillwise.audit.extend import newest_checkpoint
-from tillwise.audit.log import ERASURE, entry_of
+from tillwise.audit.log import entry_of
 from tillwise.audit.merkle import HASH_BYTES, consistency_proof, inclusion_proof
 from tillwise.audit.source import Source
 from tillwise.errors import InvalidInput, NotFound
@@ -58,12 +57,6 @@ def prove_consistency(snapshot: Snapshot, older: Checkpoint, newer: Checkpoint) 
         "newer": {"size": newer.size, "root": base64.b64encode(newer.root).decode()},
         "proof": [node.hex() for node in consistency_proof(leaves, older.size)],
     }  # fmt: skip
-
-
-def erasure_since(snapshot: Snapshot, wall: int) -> Sequence[str]:
-    """Return the references of the erasures that were entered at or after a moment (wall clock, Unix ms)."""
-    rows = snapshot.all("SELECT ref FROM audit_log WHERE kind = ? AND wall >= ? ORDER BY id", (ERASURE, wall))
-    return [str(row[0]) for row in rows]
 
 
 def _leaves(snapshot: Snapshot, size: int) -> list[bytes]:

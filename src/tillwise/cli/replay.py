@@ -8,10 +8,12 @@ import click
 import msgspec
 
 from tillwise.app import App, build_app
+from tillwise.app.auditing import erased_proof
 from tillwise.cli.main import json_option, shop_option
 from tillwise.cli.show import Show
 from tillwise.decisions.replay import Replayed, Verdict
 from tillwise.errors import NotFound
+from tillwise.vocabulary.canonical import Json
 
 
 @click.command()
@@ -23,7 +25,7 @@ def replay_command(decision_id: str, shop: Path, *, from_log: bool, as_json: boo
     """Replay DECISION_ID from its receipt: same, differs, erased or expired. Exit code 1 when it differs."""
     app = build_app(shop)
     try:
-        replayed = _replay(app, decision_id, from_log=from_log)
+        replayed, proof = _replay(app, decision_id, from_log=from_log)
     finally:
         app.close()
     show = Show(as_json)
@@ -35,6 +37,7 @@ def replay_command(decision_id: str, shop: Path, *, from_log: bool, as_json: boo
             "notes": list(replayed.notes),
             "recorded": msgspec.json.decode(replayed.recorded) if replayed.recorded else None,
             "replayed": again,
+            "proof": proof,
         }
     )
     show.line(f"{decision_id}: {replayed.verdict.value}")
@@ -44,10 +47,14 @@ def replay_command(decision_id: str, shop: Path, *, from_log: bool, as_json: boo
         raise SystemExit(1)
 
 
-def _replay(app: App, decision_id: str, *, from_log: bool) -> Replayed:
+def _replay(app: App, decision_id: str, *, from_log: bool) -> tuple[Replayed, Json | None]:
     try:
-        return app.replayer.replay(decision_id, from_log=from_log)
+        return app.replayer.replay(decision_id, from_log=from_log), None
     except NotFound:
-        if app.rights.erased_at(decision_id) is None:
+        proof = erased_proof(app.store, app.secrets, decision_id)
+        if proof is None:
             raise
-        return Replayed(Verdict.ERASED, b"", notes=("it was erased together with the person it was about",))
+    notes = ["it was erased together with the person it was about"]
+    if proof["entry"] is not None:
+        notes.append(f"entry {proof['entry']} of the audit log says so: tillwise audit prove {decision_id}")
+    return Replayed(Verdict.ERASED, b"", notes=tuple(notes)), proof

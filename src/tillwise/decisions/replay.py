@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from tillwise.audit.log import ERASURE, acts_since
 from tillwise.decisions import receipts
 from tillwise.decisions.decision import Decision, Explain
 from tillwise.decisions.fallback import fallback_of
@@ -21,8 +22,10 @@ from tillwise.errors import ArtifactDamaged, NotFound, TillwiseError
 from tillwise.features.online import OnlineFeatures
 from tillwise.features.row import FeatureRow
 from tillwise.privacy.gate import Gate
+from tillwise.privacy.material import read_materials
 from tillwise.privacy.permit import PastPermit, Permit
-from tillwise.privacy.purposes import UNKNOWN
+from tillwise.privacy.purposes import UNKNOWN, Rulebook
+from tillwise.privacy.revisions import read_rulebook
 from tillwise.vocabulary.canonical import canonical
 from tillwise.vocabulary.purpose import Purpose
 from tillwise.vocabulary.store import Snapshot, Store
@@ -67,6 +70,7 @@ class Replayer:
         self._gate = gate
         self._models = models
         self._use_cases = use_cases
+        self._rulebooks: dict[str, Rulebook] = {}
 
     def replay(self, decision_id: str, *, from_log: bool = False) -> Replayed:
         """Replay one decision; raise NotFound when nobody knows it.
@@ -137,27 +141,39 @@ class Replayer:
         row = self.row(receipt)
         if row is None:
             return Replayed(Verdict.SAME, b"", notes=("nothing was read",))
-        permit = self._permit_then(snapshot, kept)
-        if permit.granted != receipt.permit.granted:
-            return Replayed(Verdict.DIFFERS, b"", notes=("permit",))
         try:
+            permit = self._permit_then(snapshot, kept)
+            if permit.granted != receipt.permit.granted:
+                return _explained(snapshot, receipt, ("permit",))
             again = self._row_again(snapshot, kept, permit, row)
         except Gone as gone:
             return Replayed(Verdict.EXPIRED, b"", notes=(str(gone),))
-        given = receipt.features is not None and receipt.features.given
-        differing = () if given else _differing(row, again)
-        notes = ("the values were given by the caller",) if given else differing
-        return Replayed(Verdict.DIFFERS if differing else Verdict.SAME, b"", notes=notes)
+        if receipt.features is not None and receipt.features.given:
+            return Replayed(Verdict.SAME, b"", notes=("the values were given by the caller",))
+        return _explained(snapshot, receipt, _differing(row, again))
 
     def _permit_then(self, snapshot: Snapshot, kept: Kept) -> Permit:
-        """Ask the gate again, at the decision's own position: consent is read as it stood then."""
+        """Ask the gate again, at the decision's own position: consent, rules and uses are read as they stood then."""
         receipt = kept.receipt
         place = receipt.permit.place
-        return self._gate.permit(
+        try:
+            rules = self._rules_of(snapshot, receipt.permit.rules)
+        except NotFound as error:
+            raise Gone(str(error)) from error
+        gate = self._gate.as_of(rules, read_materials(snapshot, receipt.wall), receipt.wall)
+        return gate.permit(
             snapshot, purpose=Purpose(receipt.permit.purpose), subject=kept.subject, anonymous=kept.anonymous,
             country=None if place == UNKNOWN else place, point=receipt.point,
             signals=frozenset(receipt.permit.signals),
         )  # fmt: skip
+
+    def _rules_of(self, snapshot: Snapshot, revision: str) -> Rulebook:
+        """Return the rules of a receipt: those in force, or a revision that was kept."""
+        if revision == self._gate.rules.revision:
+            return self._gate.rules
+        if revision not in self._rulebooks:
+            self._rulebooks[revision] = read_rulebook(snapshot, revision)
+        return self._rulebooks[revision]
 
     def _row_again(self, snapshot: Snapshot, kept: Kept, permit: Permit, row: FeatureRow) -> FeatureRow:
         use_case = self._as_it_was(snapshot, kept.receipt)
@@ -182,7 +198,7 @@ class Replayer:
         """Return the use case under the policy of the decision."""
         use_case = self._use_cases.get(receipt.use_case)
         if use_case is None:
-            raise NotFound(f"the use case '{receipt.use_case}' of this decision is not installed any more")
+            raise Gone(f"the use case '{receipt.use_case}' of this decision is not installed any more")
         if receipt.policy == use_case.revision:
             return use_case
         body = receipts.find_policy(snapshot, receipt.policy)
@@ -206,6 +222,21 @@ def _past(receipt: Receipt) -> PastPermit:
         Purpose(part.purpose), part.place, part.basis, receipt.point, part.granted, part.consent_seq, part.withheld,
         part.signals, part.rules,
     )  # fmt: skip
+
+
+def _explained(snapshot: Snapshot, receipt: Receipt, differing: tuple[str, ...]) -> Replayed:
+    """Say what a difference comes from: an erasure or a retention run since the decision, or nothing we know of.
+
+    An erasure also takes rows that other people's features count (a shared device, a best seller): see rights/.
+    """
+    if not differing:
+        return Replayed(Verdict.SAME, b"")
+    for verdict, kind in ((Verdict.ERASED, ERASURE), (Verdict.EXPIRED, "retention")):
+        acts = acts_since(snapshot, kind, receipt.wall)
+        if acts:
+            why = f"changed by {len(acts)} {kind} entries of the audit log since then, the first is {acts[0]}"
+            return Replayed(verdict, b"", notes=(*differing, why))
+    return Replayed(Verdict.DIFFERS, b"", notes=differing)
 
 
 def _differing(row: FeatureRow, again: FeatureRow) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from tillwise.features.feature import FeatureSet
 from tillwise.features.row import FeatureRow
 from tillwise.models.score import Score
 from tillwise.privacy.permit import Permit
-from tillwise.vocabulary.canonical import digest_of
+from tillwise.vocabulary.canonical import Json, digest_of
 from tillwise.vocabulary.purpose import Purpose
 from tillwise.vocabulary.store import Snapshot
 
@@ -54,6 +54,15 @@ class Recalling(Protocol):
 
     def recall(self, permit: Permit, row: FeatureRow, snapshot: Snapshot) -> FeatureRow:
         """Return the row of a past decision as the log has it now, at the permit's point."""
+        ...
+
+
+@runtime_checkable
+class Grounded(Protocol):
+    """Steps whose fallback rests on something kept even when nothing could be read for the question."""
+
+    def ground(self, body: Json, *, simulated: bool) -> Json:
+        """Return the body of the question with the name of what the fallback will rest on; the receipt keeps it."""
         ...
 
 

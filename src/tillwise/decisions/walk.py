@@ -21,7 +21,7 @@ from tillwise.decisions.models import InForce, Models
 from tillwise.decisions.question import Question
 from tillwise.decisions.receipt import FeaturesPart, Latency, ModelPart, PermitPart, Receipt, seed_of
 from tillwise.decisions.receipts import Kept
-from tillwise.decisions.use_case import UseCase
+from tillwise.decisions.use_case import Grounded, UseCase
 from tillwise.errors import Conflict, InvalidInput
 from tillwise.events.keys import order_code
 from tillwise.events.log import read_head
@@ -53,6 +53,7 @@ class Trail:
     given: bool = False
     model: ModelPart | None = None
     fell_back: bool = False
+    bare: Request | None = None
     supersedes: str | None = None
     strangers: tuple[bool, bool] = (False, False)
     marks: list[int] = field(default_factory=list)
@@ -122,7 +123,8 @@ class Walker:
         """Return what the caller gets when the receipt of `draft` could not be made durable: the declared action."""
         question, decision = draft.question, draft.kept.receipt.decision
         if decision.degraded is None or not decision.degraded.alarms:
-            decision = fallback_of(question.use_case, draft.row, question.bare, why)
+            bare = question.bare if draft.row is not None else grounded(question)
+            decision = fallback_of(question.use_case, draft.row, bare, why)
         first = min((why, decision.degraded or why), key=_ORDER.__getitem__)
         decision = replace(decision, degraded=first)
         action = question.use_case.unrecorded
@@ -205,7 +207,8 @@ class Walker:
     def _fall_back(self, question: Question, trail: Trail, why: Degraded) -> Decision:
         trail.fell_back = True
         trail.model = None
-        return fallback_of(question.use_case, trail.row, question.bare, why)
+        trail.bare = question.bare if trail.row is not None else grounded(question)
+        return fallback_of(question.use_case, trail.row, trail.bare, why)
 
     def _draft(self, question: Question, trail: Trail, decision: Decision) -> Draft:
         request, permit, row, use_case = question.request, trail.permit, trail.row, question.use_case
@@ -222,7 +225,7 @@ class Walker:
             explain=request.explain.value,
             features=None if row is None else _features_part(row, given=trail.given),
             facts={} if row is None else row.facts,
-            request=question.bare.body if trail.fell_back else None,
+            request=None if trail.bare is None else trail.bare.body,
             model=trail.model,
             candidates=None if row is None or "candidates" not in row.facts else digest_of(row.facts["candidates"]),
             supersedes=trail.supersedes,
@@ -239,6 +242,14 @@ class Walker:
         order = request.body.get("order")
         order_id = order.get("id") if isinstance(order, dict) else request.body.get("order_id")
         return order_code(self._secrets, order_id) if isinstance(order_id, str) and order_id else None
+
+
+def grounded(question: Question) -> Request:
+    """Return the bare request of a fallback that knows no row, naming what it rests on instead."""
+    bare, steps = question.bare, question.use_case.steps
+    if not isinstance(steps, Grounded):
+        return bare
+    return replace(bare, body=steps.ground(bare.body, simulated=bare.simulated))
 
 
 def check_same(before: bytes, question: Question) -> None:

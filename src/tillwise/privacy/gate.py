@@ -107,6 +107,12 @@ class Gate:
             rules=past.rules,
         )  # fmt: skip
 
+    def as_of(self, rules: Rulebook, materials: Mapping[Purpose, str], wall: int) -> Gate:
+        """Return a gate that judges as this one did at a moment (Unix ms), by the rules and uses of that time."""
+        then = Gate(default_place=self._default_place, rules=rules, wall=lambda: wall)
+        then.need(materials)
+        return then
+
     def training_permit(self, purpose: Purpose, point: Point) -> Permit:
         """Return the permit of a training table: rows must be readable for `purpose` and for `train`.
 

@@ -21,7 +21,7 @@ TABLES: Final = (
 """Per purpose what its data and recipients were, and since when (Unix ms, wall clock). Holds nothing personal."""
 _NEWEST: Final = (
     "SELECT m.purpose, m.material FROM consent_materials m WHERE m.wall ="
-    " (SELECT max(n.wall) FROM consent_materials n WHERE n.purpose = m.purpose)"
+    " (SELECT max(n.wall) FROM consent_materials n WHERE n.purpose = m.purpose AND n.wall <= ?)"
 )
 
 
@@ -70,6 +70,6 @@ def keep_materials(transaction: Transaction, materials: Mapping[Purpose, str], w
             )
 
 
-def read_materials(snapshot: Snapshot) -> dict[Purpose, str]:
-    """Return what each purpose uses now, as the shop last declared it."""
-    return {Purpose(row[0]): row[1] for row in snapshot.all(_NEWEST)}
+def read_materials(snapshot: Snapshot, wall: Milliseconds = 2**62) -> dict[Purpose, str]:
+    """Return what each purpose uses now, as the shop last declared it; or used at a moment (Unix ms)."""
+    return {Purpose(row[0]): row[1] for row in snapshot.all(_NEWEST, (wall,))}

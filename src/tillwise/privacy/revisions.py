@@ -10,7 +10,7 @@ import msgspec
 from tillwise.audit import log as audit_log
 from tillwise.audit.log import enter_act
 from tillwise.errors import NotFound
-from tillwise.privacy.purposes import Rulebook
+from tillwise.privacy.purposes import Preset, Rule, Rulebook
 from tillwise.vocabulary.canonical import canonical, digest
 from tillwise.vocabulary.store import Snapshot, Transaction
 
@@ -29,6 +29,15 @@ def keep_revision(transaction: Transaction, rules: Rulebook, wall: int) -> None:
             (rules.revision, wall, zlib.compress(canonical([rules.rules, rules.preset]))),
         )
         enter_act(transaction, "rules", {"revision": rules.revision})
+
+
+def read_rulebook(snapshot: Snapshot, revision: str) -> Rulebook:
+    """Return the rules of a revision, to judge by them again; raise NotFound when they are not kept or of older form."""
+    try:
+        rows, preset = msgspec.convert(read_revision(snapshot, revision), tuple[tuple[Rule, ...], Preset | None])
+    except msgspec.ValidationError as error:
+        raise NotFound(f"the rules {revision} are of an older form: {error}") from error
+    return Rulebook(rows, preset)
 
 
 def read_revision(snapshot: Snapshot, revision: str) -> list[Any]:

@@ -32,6 +32,8 @@ from tillwise.vocabulary.store import Snapshot
 FEATURES: Final = FeatureSet("recommendations", ())
 """No windowed aggregates: a ranking knows the item snapshot and the person's newest actions, both in the receipt."""
 ACTION: Final = "items"
+GROUND: Final = "item_snapshot"
+"""Where the bare question of a fallback names the item snapshot; what a caller writes there is overwritten."""
 _SPARE: Final = 30
 _NEW: Final = 8
 _SHOWN_BLOCKED: Final = 20
@@ -97,12 +99,21 @@ class RecommendationSteps:
     def fallback(self, row: FeatureRow | None, request: Request, why: Degraded) -> Decision:
         """Answer with popular items, those like the page or cart first; nothing personal is used."""
         facts = {**(facts_of(request.body) if row is None else row.facts), "history": []}
-        items = self._items(row) if row is not None else self.shelf.newest(simulated=request.simulated)
+        items = self._items(row) if row is not None else self._named(request.body)
         first = _WHY.get(why, _POPULAR)
         if items is None:
             return Decision(ACTION, (first,), items=(), degraded=why)
         scored = _popular(items, self.policy, facts)
         return self._decide(scored, facts, items, None, request.explain, why, first)
+
+    def ground(self, body: Json, *, simulated: bool) -> Json:
+        """Name the newest item snapshot in memory, so that the receipt of a fallback without a row can be replayed."""
+        newest = self.shelf.newest(simulated=simulated)
+        return {**body, GROUND: None if newest is None else newest.name}
+
+    def _named(self, body: Json) -> ItemSnapshot | None:
+        name = body.get(GROUND)
+        return self.shelf.load(name) if isinstance(name, str) else None
 
     def _items(self, row: FeatureRow) -> ItemSnapshot:
         if row.snapshot is None:
