@@ -49,6 +49,12 @@ class LinkWanted(Strict, frozen=True, kw_only=True):
     country: Place | None = None
 
 
+_NAMED: Final = [
+    {"required": [name], "properties": {name: {"type": "string"}}} for name in ("subject", "anonymous_id")
+]
+_Wanted = Annotated[LinkWanted, Meta(extra_json_schema={"oneOf": _NAMED})]
+
+
 class LinkMinted(msgspec.Struct, frozen=True):
     """Where to send the person; good until `expires`."""
 
@@ -76,7 +82,7 @@ def preference_routes(shop: Shop) -> tuple[Route, ...]:
     return (
         Route(
             "POST", "/privacy/links", "privacy", _Minting(desk).mint, "A person's own link to their preference centre",
-            _ROOM, takes=LinkWanted, gives=LinkMinted, problems=(415, 422, 503),
+            _ROOM, takes=_Wanted, gives=LinkMinted, problems=(415, 422, 503),
             example={"subject": "u-17", "language": "de", "country": "DE"},
         ),
         *(
