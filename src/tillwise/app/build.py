@@ -33,11 +33,13 @@ from tillwise.features.check import check_features
 from tillwise.features.feature import FeatureSet
 from tillwise.features.snapshots import SnapshotShelf
 from tillwise.features.tiles import TileWriter
+from tillwise.jobs import retention as retention_job
 from tillwise.jobs.learning import Learner
+from tillwise.jobs.retention import RetentionJob
 from tillwise.jobs.written import WrittenFiles
 from tillwise.outcomes import outcomes
 from tillwise.outcomes.outcomes import OnOutcome
-from tillwise.privacy import ledger
+from tillwise.privacy import holds, ledger
 from tillwise.privacy.gate import Gate
 from tillwise.privacy.retention import Retention, load_retention
 from tillwise.privacy.revisions import keep_revision
@@ -49,7 +51,9 @@ from tillwise.review.queue import Enqueue, ReviewQueue
 from tillwise.rights.files import file_holders
 from tillwise.rights.holders import STAYS, row_holders
 from tillwise.rights.lineage import Lineage
+from tillwise.rights.nobody import Nobody
 from tillwise.rights.objecting import ReviewObjected
+from tillwise.rights.old_requests import old_requests
 from tillwise.rights.rights import Rights
 from tillwise.settings import Secrets, Settings, ShopFolder
 from tillwise.stores.sqlite import SqliteStore
@@ -60,7 +64,7 @@ from tillwise.vocabulary.store import Store
 
 TABLES: Final = (
     *tables.TABLES, *ledger.TABLES, *tiles.TABLES, *outcomes.TABLES, *receipts.TABLES, *case.TABLES, *keys.TABLES,
-    *readiness.TABLES, *audit_log.TABLES,
+    *readiness.TABLES, *retention_job.TABLES, *holds.TABLES, *audit_log.TABLES,
 )  # fmt: skip
 
 
@@ -86,6 +90,7 @@ class App:
     rights: Rights
     written: WrittenFiles
     retention: Retention
+    keeping: RetentionJob
     described: Described
     notices: NoticeDesk
     outbound: Outbound
@@ -153,6 +158,10 @@ def build_app(path: Path) -> App:
     models = ModelCache(releases, folder.models)
     segments = Segments(folder.segments, retention=retention)
     written = WrittenFiles(store, secrets, folder.path)
+    keeping = RetentionJob(
+        store, secrets, retention, segments, tile_writer.subtract, Nobody(row_holders(tile_writer, secrets)).let_go,
+        clock.wall, {"rights requests": old_requests},
+    )  # fmt: skip
     replayer = Replayer(store, gate, models, use_cases)
     rights = Rights(
         store, secrets, clock, replayer, lineage=Lineage(gate, releases, use_cases),
@@ -180,6 +189,7 @@ def build_app(path: Path) -> App:
         rights=rights,
         written=written,
         retention=retention,
+        keeping=keeping,
         outbound=outbound,
         described=described,
         notices=notices,

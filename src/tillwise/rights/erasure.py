@@ -15,6 +15,7 @@ import msgspec
 from tillwise.audit.log import enter_erasure, forget
 from tillwise.audit.tombstones import bury
 from tillwise.events.log import allocate
+from tillwise.privacy.holds import refuse_held
 from tillwise.rights.entered import CONSENT, RECEIPT
 from tillwise.rights.holder import Counts, FileHolder, Holder
 from tillwise.rights.person import Person, decisions_of, find_person, with_shared
@@ -52,6 +53,7 @@ class Erasure:
         def work(transaction: Transaction) -> None:
             found = find_person(transaction, self._secrets, asked.subject, anonymous=asked.anonymous)
             person = with_shared(transaction, found)
+            refuse_held(transaction, person.keys)
             person = replace(person, texts=texts_of(transaction, person.seqs))
             counts, act = self._erase_rows(transaction, person, request=request_id)
             allocate(transaction, 1, 0)  # a receipt on its way looks again: see privacy/recheck.py

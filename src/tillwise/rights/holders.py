@@ -114,6 +114,6 @@ class Quarantine:
 def row_holders(tiles: TileWriter, secrets: Secrets) -> tuple[Holder, ...]:
     """Return every holder of the row store, in the order they are exported and erased."""
     return (
-        Profile(secrets), _HOLDS, _CONSENTS, Events(tiles.subtract), Decisions(), _REVIEWS, _OUTCOMES, Quarantine(), Reads(),
-        ASKED, Recipients(),
+        Profile(secrets), _HOLDS, _CONSENTS, Events(tiles.subtract), Decisions(), _REVIEWS, _OUTCOMES, Quarantine(),
+        Reads(), ASKED, Recipients(),
     )  # fmt: skip

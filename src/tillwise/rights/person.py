@@ -59,6 +59,16 @@ def find_person(snapshot: Snapshot, secrets: Secrets, user_id: str, *, anonymous
     )
 
 
+def person_of(snapshot: Snapshot, key: Pseudonym) -> Person:
+    """Return one key's own rows, without the ids linked to it and without the id itself."""
+    seqs, orders = _events(snapshot, (key,))
+    marks = snapshot.all("SELECT mark FROM subjects WHERE pseudonym = ?", (key,))
+    return Person(
+        key, (key,), (), (), tuple(sorted(seqs)), tuple(sorted(orders)), decisions_of(snapshot, (key,), orders),
+        tuple(row[0] for row in marks),
+    )  # fmt: skip
+
+
 def with_shared(snapshot: Snapshot, person: Person) -> Person:
     """Return the person with what was done on shared devices without signing in: nobody can tell whose it was.
 

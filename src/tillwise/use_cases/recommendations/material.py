@@ -20,7 +20,8 @@ PAGE: Final = 100_000
 """Rows read at once: no snapshot stays open for longer than one page."""
 _SQL: Final = f"""SELECT subject, at, seq, line, type, item FROM by_subject
  WHERE (subject, at, seq, line) > (?, ?, ?, ?) AND at > ? AND at < ? AND epoch <= ? AND simulated = 0
- AND (purposes & ?) = ? AND type IN ({", ".join("?" * len(KINDS))}) AND item IS NOT NULL ORDER BY subject, at, seq, line LIMIT {PAGE}"""
+ AND (purposes & ?) = ? AND type IN ({", ".join("?" * len(KINDS))})
+ AND item IS NOT NULL ORDER BY subject, at, seq, line LIMIT {PAGE}"""
 
 
 def head_of(material: Material) -> Head:
