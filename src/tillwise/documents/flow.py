@@ -1,6 +1,6 @@
 """The flow event → data → model → decision as a picture: four columns, one colour per use case, no script.
 
-Every node and band of a use case carries its class (`u0`, `u1`, …): the page lets one stand out with a style sheet alone.
+Every node and band of a use case carries its class (`u0`, `u1`, …): a style sheet alone lets one stand out.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from tillwise.documents.described import Answering
 from tillwise.documents.lineage import Input, Lineage
 from tillwise.documents.observed import Observed
 from tillwise.events.types import EVENT_TYPES
+from tillwise.features.page import words_for
 
 WIDTH: Final = 1180
-_X: Final = (0, 330, 700, 960)
-_WIDE: Final = (230, 250, 190, 220)
+_X: Final = (0, 310, 640, 900)
+_WIDE: Final = (225, 235, 180, 280)
 _TITLES: Final = ("What happened", "What is known from it", "Who thinks", "What is decided")
 _TALL: Final = 44
 _GAP: Final = 12
@@ -95,10 +96,9 @@ class _Drawing:
         cases = {name: tuple(i for i, k in enumerate(known.values()) if name in k.events) for name in EVENT_TYPES}
         idle = [name for name in EVENT_TYPES if name in observed.arrived and name not in height]
         order = [*sorted(height, key=lambda name: sum(height[name]) / len(height[name])), *idle]
-        step = max(_TALL + _GAP, (end - _TOP - _TALL) / max(1, len(order) - 1)) if len(order) > 1 else 0.0
-        for rank, name in enumerate(order):
-            nodes[name] = _Node(0, name, _arrived(name, observed, idle), EVENT_TYPES[name].meaning, cases[name])
-            nodes[name].y = _TOP + rank * step
+        ends = _spread([sum(height[n]) / len(height[n]) if n in height else end for n in order], end)
+        for name, y in zip(order, ends, strict=True):
+            nodes[name] = _Node(0, name, _arrived(name, observed, idle), EVENT_TYPES[name].meaning, cases[name], y)
         self._nodes += nodes.values()
         for index, group, inputs in self._groups:
             for event in {event: None for each in inputs for event in each.events}:
@@ -118,6 +118,18 @@ class _Drawing:
             f'<svg class="flow" role="img" aria-label="{escape(label)}" viewBox="-2 0 {WIDTH + 4} {tall}">'
             f"{heads}{bands}{nodes}</svg>"
         )
+
+
+def _spread(middles: Sequence[float], end: float) -> list[float]:
+    """Return the tops of boxes as near to their wished middles as they fit, in this order, none over another."""
+    tops: list[float] = []
+    for middle in middles:
+        tops.append(max(middle - _TALL / 2, tops[-1] + _TALL + _GAP if tops else float(_TOP)))
+    floor = max(end, _TOP + len(tops) * (_TALL + _GAP) - _GAP)
+    for rank in range(len(tops) - 1, -1, -1):
+        tops[rank] = min(tops[rank], floor - _TALL)
+        floor = tops[rank] - _GAP
+    return tops
 
 
 def _box(node: _Node) -> str:
@@ -165,12 +177,15 @@ def _decision(index: int, known: Lineage, observed: Observed) -> _Node:
 
 def _several(inputs: Sequence[Input]) -> str:
     kinds = {each.kind for each in inputs}
-    noun = "feature" if kinds == {"feature"} else "value"
-    if kinds == {"reading"}:
-        noun = "history"
-    plural = noun if len(inputs) == 1 else noun.replace("history", "histories") if noun == "history" else f"{noun}s"
-    days = max(each.window for each in inputs) // 86_400_000
-    return f"{len(inputs)} {plural}" + (f", up to {days} days back" if days else "")
+    one, many = "value", "values"
+    if kinds == {"feature"}:
+        one, many = "feature", "features"
+    elif kinds == {"reading"} and inputs[0].key != "request":
+        one, many = "history", "histories"
+    window = max(each.window for each in inputs)
+    return f"{len(inputs)} {one if len(inputs) == 1 else many}" + (
+        f", up to {words_for(window)} back" if window else ""
+    )
 
 
 def _listed(inputs: Iterable[Input]) -> str:

@@ -124,7 +124,8 @@ class _Maker:
             category=each.category, sensitivity=_level(each, declared).value,
             about="customers" if declared.person else "nobody",
             source=_source(declared, came.imports if came else ()), stored=_stored(each, key=key),
-            purposes=purposes, allowed=tuple(sorted(purpose.value for purpose in declared.purposes)), used_by=tuple(u.use_case for u in users),
+            purposes=purposes, allowed=_names(sorted(declared.purposes)),
+            used_by=tuple(known.use_case for known in users),
             kept=self._kept(each.category, "events", purposes), recipients=self._recipients(each.category),
             place=self._place, erased=self._erased("events"), seen=seen,
         )  # fmt: skip
@@ -140,7 +141,7 @@ class _Maker:
             name=f"{known.use_case}: {each.name}", kind=each.kind, meaning=each.meaning, unit=each.unit,
             category=category, sensitivity=level.value, about="customers",
             source="the request" if each.kind == "request" else ", ".join((*each.events, *each.inputs)),
-            stored=stored, purposes=purposes, allowed=tuple(purpose.value for purpose in each.purposes), used_by=(known.use_case,),
+            stored=stored, purposes=purposes, allowed=_names(each.purposes), used_by=(known.use_case,),
             kept=self._kept(category, "receipts", purposes), recipients=self._recipients(*each.categories),
             place=self._place, erased=self._erased("receipts"),
         )  # fmt: skip
@@ -175,6 +176,10 @@ class _Maker:
         if holder:
             return holder
         return f"stays: {self._shop.stays[table]}" if table in self._shop.stays else ""
+
+
+def _names(purposes: Iterable[Purpose]) -> tuple[str, ...]:
+    return tuple(purpose.value for purpose in purposes)
 
 
 def _level(each: Property, declared: EventType) -> Sensitivity:

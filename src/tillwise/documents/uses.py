@@ -17,6 +17,9 @@ from tillwise.vocabulary.store import Snapshot
 MOST_PARAMETERS = 5
 """Main parameters told per surface; more would be read by nobody."""
 
+_WHOSE = ("Signed Up", "Identify", "Alias")
+"""Events that are about one account by themselves: nobody needs to be told by what they are counted."""
+
 
 def purposes_in_force(shop: Described) -> tuple[Purpose, ...]:
     """Return every purpose something here pursues: a declared use case, learning, or a vendor who gets data for it."""
@@ -94,7 +97,8 @@ def _phrases(known: Lineage, importance: Importance) -> Iterator[Phrase]:
 def _phrase(each: Input) -> Phrase:
     if each.kind == "request":
         return Phrase("request", each.name)
-    return Phrase("event", each.events[0], each.key)
+    event = each.events[0]
+    return Phrase("event", event, "" if event in _WHOSE else each.key)
 
 
 def _use(shop: Described, known: dict[str, Lineage], purpose: Purpose) -> Use:

@@ -162,7 +162,7 @@ def _purpose(said: Words, purpose: Purpose, rule: Rule, facts: Facts) -> str:
     what = said.of("purpose", purpose)
     use = facts.uses.get(purpose, Use(USUAL[purpose]))
     told = purpose is Purpose.FRAUD_PREVENTION and rule.default is Default.NOTICE
-    sentences = [f"{what[:1].upper()}{what[1:]}: {said.of('ask', 'told' if told else rule.default)}."]
+    sentences = [f"{_begin(what)}: {said.of('ask', 'told' if told else rule.default)}."]
     if rule.default is not Default.BAN:
         sentences.append(said.say("data", data="; ".join(said.category(each) for each in use.categories)))
         kept = said.say("kept_open") if use.days is None else said.say("kept", duration=said.duration(use.days))
@@ -184,7 +184,7 @@ def _purposes(said: Words, ruled: list[tuple[Purpose, Rule]], facts: Facts) -> I
 def _parameters(said: Words, facts: Facts) -> list[str]:
     """Return the main parameters of each surface in plain words (DSA 27; GDPR 13(2)(f))."""
     lines = [
-        said.say("counts", use_case=said.of("use_case", name), parameters="; ".join(_phrases(said, phrases)))
+        said.say("counts", use_case=_begin(said.of("use_case", name)), parameters="; ".join(_phrases(said, phrases)))
         for name, phrases in facts.parameters.items()
         if phrases
     ]
@@ -199,6 +199,10 @@ def _phrases(said: Words, phrases: Iterable[Phrase]) -> Iterator[str]:
     for phrase in phrases:
         word = said.of(phrase.group, phrase.word)
         yield f"{word} {said.of('key', phrase.key)}" if phrase.key in said.groups["key"] else word
+
+
+def _begin(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _recipients(said: Words, facts: Facts) -> list[str]:
