@@ -17,10 +17,11 @@ from tillwise.events.log import EventLog
 from tillwise.events.tables import TABLES as EVENT_TABLES
 from tillwise.features.feature import FeatureSet
 from tillwise.features.row import FeatureRow
+from tillwise.features.tiles import TABLES as TILE_TABLES
 from tillwise.features.tiles import TileWriter
 from tillwise.models.score import Score
 from tillwise.outcomes import outcomes
-from tillwise.privacy import ledger
+from tillwise.privacy import holds, ledger
 from tillwise.privacy.gate import Gate
 from tillwise.privacy.permit import Permit
 from tillwise.releases.releases import Releases
@@ -167,6 +168,7 @@ def build_toy(folder: Path) -> ToyShop:
 
 def _rights(store: SqliteStore, clock: LogClock, gate: Gate, models: ToyModels, cases: Mapping[str, UseCase]) -> Rights:
     """Return people's rights over this store."""
+    store.create((*holds.TABLES, *TILE_TABLES))
     lineage = Lineage(gate, Releases(store, clock=clock), cases)
     replayer = Replayer(store, gate, models, cases)
     return Rights(store, SECRETS, clock, replayer, lineage=lineage, rows=row_holders(TileWriter(()), SECRETS))

@@ -8,8 +8,10 @@ from importlib.metadata import version
 from tillwise.access.keys import TABLES, Keys
 from tillwise.api.consent import consent_routes
 from tillwise.api.console import console_routes
+from tillwise.api.console_requests import console_request_routes
 from tillwise.api.deciding import decision_routes
 from tillwise.api.door import Door
+from tillwise.api.doorway import Doorway
 from tillwise.api.entry import Admission
 from tillwise.api.health import health_routes
 from tillwise.api.metrics import Metrics
@@ -45,5 +47,9 @@ def create_api(
     )
     described = describe(routes, version("tillwise"))
     admission = Admission(keys, shop.settings.serve.origins)
-    whole = (*routes, openapi_route(described), page_route(described), *console_routes(shop, keys))
+    doorway = Doorway(shop, keys)
+    whole = (
+        *routes, openapi_route(described), page_route(described), *console_routes(shop, keys, doorway),
+        *console_request_routes(shop, doorway),
+    )  # fmt: skip
     return Door(whole, admission, figures, on_start=on_start, on_stop=on_stop or shop.close)

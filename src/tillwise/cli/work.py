@@ -10,6 +10,7 @@ from tillwise.app import App, build_app
 from tillwise.app.auditing import AuditKeeper, copy_target
 from tillwise.cli.main import json_option, shop_option
 from tillwise.cli.show import Show
+from tillwise.cli.work_requests import owed
 from tillwise.decisions import receipts
 from tillwise.events.log import read_head
 from tillwise.vocabulary.clock import wall_now
@@ -40,7 +41,10 @@ def _work(app: App) -> dict[str, object]:
         "item snapshot": f"{len(items)} items, {items.name[:19]}",
         "segments exported up to position": app.segments.export(app.store),
         "request ids forgotten": forgotten,
-        **{f"sink {name}": f"{did.arrived} arrived, {did.withheld} may not leave, {did.put_off} again later"
-           for name, did in app.outbound.sinks.deliver().items()},
+        **{
+            f"sink {name}": f"{did.arrived} arrived, {did.withheld} may not leave, {did.put_off} again later"
+            for name, did in app.outbound.sinks.deliver().items()
+        },
+        **owed(app),
         "audit log entries": keeper.once().size,
     }

@@ -51,6 +51,11 @@ def _templates() -> Environment:
     return environment
 
 
+def render(template: str, **values: Any) -> str:
+    """Return a page of a template; `shop` and `signed_in` are what every page needs."""
+    return _templates().get_template(template).render(**values)
+
+
 @cache
 def asset(name: str) -> bytes:
     """Return a file that belongs to the pages: the style sheet, the icon."""

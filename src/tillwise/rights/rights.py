@@ -24,10 +24,11 @@ from tillwise.rights.correcting import check_corrections, correct
 from tillwise.rights.erasure import PENDING, Erasure, Scrubbing
 from tillwise.rights.holder import FileHolder, Holder
 from tillwise.rights.holders_recipients import TABLES as RECIPIENTS
-from tillwise.rights.lineage import Lineage, schedule, scheduled_by
+from tillwise.rights.lineage import Lineage, Renewal, schedule, scheduled_by
 from tillwise.rights.person import Person, find_person
 from tillwise.rights.request import HANDED, Kind, RightsRequest, State
 from tillwise.rights.requests import SHOP, Requests, receipt_of
+from tillwise.rights.requests import find as find_request
 from tillwise.rights.texts import texts_of
 from tillwise.rights.work import Work, own
 from tillwise.settings import Secrets
@@ -175,6 +176,18 @@ class Rights:
     def human_review(self, asked: Asked, decision_id: str = "", *, who: str = SHOP) -> Answered:
         """Put a decision about this person, or their newest adverse one, before a human reviewer."""
         return self._now(replace(asked, decision_id=decision_id or asked.decision_id), who)
+
+    def renewals(self) -> list[Renewal]:
+        """Return the models that are to be learnt anew, the nearest end first."""
+        with self._store.snapshot() as snapshot:
+            return self.lineage.renewals(snapshot)
+
+    def who_asked(self, request_id: str) -> tuple[int, ...]:
+        """Return the pseudonym of who asked while it is kept, for the access ledger; raise NotFound."""
+        with self._store.snapshot() as snapshot:
+            find_request(snapshot, request_id)
+            row = snapshot.one("SELECT subject FROM rights_asked WHERE request = ?", (request_id,))
+        return () if row is None or row[0] is None else (int(row[0]),)
 
     def resume(self, *, who: str = SHOP) -> list[Answered]:
         """Finish erasures and removals that were interrupted after the rows were gone."""

@@ -13,6 +13,7 @@ from tillwise.app.doctor.keys import keys
 from tillwise.app.doctor.place import files, law
 from tillwise.app.doctor.recipients import recipients
 from tillwise.app.doctor.releases import releases
+from tillwise.app.doctor.requests import requests
 
 
 def examine(app: App) -> list[Finding]:
@@ -25,6 +26,7 @@ def _all(app: App) -> Iterator[Finding]:
     yield from files(app)
     yield from law(app)
     yield from keys(app)
+    yield from requests(app)
     with app.store.snapshot() as snapshot:
         yield from access(app, snapshot)
         yield from intake(snapshot)
