@@ -32,7 +32,7 @@ def keep_revision(transaction: Transaction, rules: Rulebook, wall: int) -> None:
 
 
 def read_rulebook(snapshot: Snapshot, revision: str) -> Rulebook:
-    """Return the rules of a revision, to judge by them again; raise NotFound when they are not kept or of older form."""
+    """Return the rules of a revision, to judge by them again; raise NotFound when they are gone or of older form."""
     try:
         rows, preset = msgspec.convert(read_revision(snapshot, revision), tuple[tuple[Rule, ...], Preset | None])
     except msgspec.ValidationError as error:
