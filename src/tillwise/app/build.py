@@ -150,7 +150,7 @@ def build_app(path: Path) -> App:
     outbound = make_outbound(path, settings, secrets, clock, store, gate, use_cases)
     described = Described(
         settings, store, use_cases, releases, gate, frozenset(learners), outbound.book,
-        tables_of(row_holders(tile_writer, secrets)), STAYS, folder=path,
+        tables_of(row_holders(tile_writer, secrets)), STAYS, retention, path,
     )  # fmt: skip
     notices = NoticeDesk(described)
     notices.refresh()

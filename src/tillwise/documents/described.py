@@ -10,6 +10,7 @@ from typing import Protocol
 from tillwise.decisions.use_case import UseCase
 from tillwise.privacy.gate import Gate
 from tillwise.privacy.purposes import Rulebook
+from tillwise.privacy.retention import Retention, load_retention
 from tillwise.recipients.book import VendorBook
 from tillwise.recipients.vendor import Vendor
 from tillwise.releases.card import ModelCard
@@ -18,14 +19,6 @@ from tillwise.settings import Settings
 from tillwise.vocabulary.clock import Milliseconds, wall_now
 from tillwise.vocabulary.purpose import Purpose
 from tillwise.vocabulary.store import Snapshot, Store
-
-Keep = Callable[[str, Purpose | None], int | None]
-"""Days a table (or a fideslang category) is kept for a purpose; None where nothing was declared."""
-
-
-def kept_until_erased(what: str, purpose: Purpose | None) -> int | None:
-    """Say that nothing limits how long data are kept."""
-    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +38,7 @@ class Described:
     book: VendorBook | None = None
     holders: Mapping[str, str] = field(default_factory=dict)
     stays: Mapping[str, str] = field(default_factory=dict)
-    keep: Keep = kept_until_erased
+    retention: Retention = field(default_factory=load_retention)
     folder: Path | None = None
     wall: Callable[[], Milliseconds] = wall_now
 
@@ -53,6 +46,10 @@ class Described:
     def rules(self) -> Rulebook:
         """Return the rules in force."""
         return self.gate.rules
+
+    def keep(self, what: str, purpose: Purpose | None = None) -> int | None:
+        """Return for how many days an event type, a kind of data or a table is kept; None without a declared time."""
+        return self.retention.days(what, purpose) or None
 
     @property
     def vendors(self) -> tuple[Vendor, ...]:

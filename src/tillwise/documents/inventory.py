@@ -107,7 +107,7 @@ class _Maker:
         return Field(
             name=table.name, kind="file", meaning=table.holds, category=tag.category, sensitivity=tag.sensitivity.value,
             about=table.about, source=table.source, stored=(table.name,), place=self._place,
-            kept=self._shop.keep(table.name, None), recipients=self._recipients(tag.category),
+            kept=self._shop.keep(table.name), recipients=self._recipients(tag.category),
         )  # fmt: skip
 
     def _property(self, declared: EventType, each: Property) -> Field:
@@ -126,7 +126,7 @@ class _Maker:
             source=_source(declared, came.imports if came else ()), stored=_stored(each, key=key),
             purposes=purposes, allowed=_names(sorted(declared.purposes)),
             used_by=tuple(known.use_case for known in users),
-            kept=self._kept(each.category, "events", purposes), recipients=self._recipients(each.category),
+            kept=self._shop.keep(declared.name), recipients=self._recipients(each.category),
             place=self._place, erased=self._erased("events"), seen=seen,
         )  # fmt: skip
 
@@ -142,7 +142,7 @@ class _Maker:
             category=category, sensitivity=level.value, about="customers",
             source="the request" if each.kind == "request" else ", ".join((*each.events, *each.inputs)),
             stored=stored, purposes=purposes, allowed=_names(each.purposes), used_by=(known.use_case,),
-            kept=self._kept(category, "receipts", purposes), recipients=self._recipients(*each.categories),
+            kept=self._shop.keep("receipts"), recipients=self._recipients(*each.categories),
             place=self._place, erased=self._erased("receipts"),
         )  # fmt: skip
 
@@ -151,17 +151,9 @@ class _Maker:
         return Field(
             name=f"{table.name}.{column}", kind="column", meaning=f"{table.holds}; {tag.meaning}",
             category=tag.category, sensitivity=level.value, about=table.about, source=table.source,
-            stored=(f"{table.name}.{column}",), purposes=(table.why,), kept=self._shop.keep(table.name, None),
+            stored=(f"{table.name}.{column}",), purposes=(table.why,), kept=self._shop.keep(table.name),
             recipients=self._recipients(tag.category), place=self._place, erased=self._erased(table.name),
         )  # fmt: skip
-
-    def _kept(self, category: str, table: str, purposes: Iterable[str]) -> int | None:
-        """Return the longest time any purpose keeps it; None when one of them has no end."""
-        days = [self._shop.keep(category, Purpose(purpose)) for purpose in purposes]
-        limits = [n for n in days if n is not None]
-        if limits and len(limits) == len(days):
-            return max(limits)
-        return self._shop.keep(table, None)
 
     def _recipients(self, *categories: str) -> tuple[str, ...]:
         """Return the vendors whose record allows one of these categories."""

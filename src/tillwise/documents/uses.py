@@ -110,10 +110,10 @@ def _use(shop: Described, known: dict[str, Lineage], purpose: Purpose) -> Use:
     read = specific(category for name in reading if name in known for category in known[name].categories)
     if not read:  # only a vendor pursues it
         read = specific(category for vendor in vendors for category in vendor.categories)
-    days = [shop.keep(category, purpose) for category in read]
-    limits = [n for n in days if n is not None]
-    longest = max(limits) if limits and len(limits) == len(days) else None
-    return Use(read, tuple(vendor.title or vendor.name for vendor in vendors), longest)
+    events = {event for name in reading if name in known for event in known[name].events}
+    days = [shop.keep(event, purpose) for event in events]
+    longest = max((n for n in days if n is not None), default=None)
+    return Use(read, tuple(vendor.title or vendor.name for vendor in vendors), None if None in days else longest)
 
 
 def _recipient(vendor: Vendor) -> Recipient:
