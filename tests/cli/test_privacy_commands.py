@@ -107,6 +107,7 @@ def test_rights_from_the_first_request_to_the_last(lived: tuple[Path, str], tmp_
     assert told(shop, "resume") == []
     replayed = CliRunner().invoke(cli, ["replay", decision, "--json", "--shop", str(shop)])
     assert json.loads(replayed.stdout)["verdict"] == "erased"
+    assert CliRunner().invoke(cli, ["work", "--shop", str(shop)]).exit_code == 0
     audit = CliRunner().invoke(cli, ["audit", "verify", "--json", "--shop", str(shop)])
     assert audit.exit_code == 0, audit.output
     assert json.loads(audit.stdout)["entries"] > 0
