@@ -13,6 +13,7 @@ from tillwise.decisions.answer import Answer
 MULTIPROCESS: Final = "PROMETHEUS_MULTIPROC_DIR"
 """Where several workers keep their figures together; `serve` sets it before they start."""
 SECONDS: Final = (0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
+GATE_SECONDS: Final = (0.00001, 0.00002, 0.00003, 0.00005, 0.000075, 0.0001, 0.00015, 0.0002, 0.0003, 0.0005, 0.001, 0.005)
 MEDIA: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -36,6 +37,10 @@ class Metrics:
             "tillwise_decisions_unrecorded", "Answers whose receipt was not durable in time", ("use_case",),
             registry=self._registry,
         )  # fmt: skip
+        self._gate = Histogram(
+            "tillwise_gate_seconds", "Seconds the gate took to say what may be read, a part of every decision",
+            buckets=GATE_SECONDS, registry=self._registry,
+        )  # fmt: skip
         self._by_answer: dict[tuple[str, int], Counter] = {}
         self._by_route: dict[str, Histogram] = {}
         self._by_decision: dict[tuple[str, str, str], Counter] = {}
@@ -58,6 +63,7 @@ class Metrics:
         if counter is None:
             counter = self._by_decision[key] = self._decisions.labels(*key)
         counter.inc()
+        self._gate.observe(answer.receipt.latency.gate / 1_000_000)
         if not (answer.recorded or dry_run):
             self._unrecorded.labels(answer.receipt.use_case).inc()
 

@@ -48,13 +48,17 @@ class ModelPart(msgspec.Struct, frozen=True):
 
 
 class Latency(msgspec.Struct, frozen=True):
-    """Where the time went, in microseconds; `total` ends when the receipt is handed to the store."""
+    """Where the time went, in microseconds; `total` ends when the receipt is handed to the store.
+
+    `gate` is the gate's own span, a part of `permit`: reading what the person said and weighing it.
+    """
 
     permit: int = 0
     know: int = 0
     think: int = 0
     act: int = 0
     total: int = 0
+    gate: int = 0
 
 
 class Receipt(msgspec.Struct, frozen=True):

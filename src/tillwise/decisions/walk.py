@@ -56,6 +56,7 @@ class Trail:
     bare: Request | None = None
     supersedes: str | None = None
     strangers: tuple[bool, bool] = (False, False)
+    gate: int = 0
     marks: list[int] = field(default_factory=list)
 
     def step(self) -> None:
@@ -148,10 +149,13 @@ class Walker:
         subject, new_subject = self._person(snapshot, request.subject, anonymous=False)
         visitor, new_visitor = self._person(snapshot, request.anonymous_id, anonymous=True)
         trail.strangers = (new_subject, new_visitor)
-        return self._gate.permit(
+        began = perf_counter_ns()
+        permit = self._gate.permit(
             snapshot, purpose=question.use_case.purpose, subject=subject, anonymous=visitor,
             country=question.country, point=point, signals=request.signals,
         )  # fmt: skip
+        trail.gate = (perf_counter_ns() - began) // 1000
+        return permit
 
     def _person(self, snapshot: Snapshot, user_id: str | None, *, anonymous: bool) -> tuple[Pseudonym | None, bool]:
         """Return a pseudonym, and True when it is a new one: somebody named whom the log has never seen."""
@@ -285,4 +289,4 @@ def _latency(question: Question, trail: Trail) -> Latency:
         split[index] = (mark - before) // 1000
         before = mark
     total = (perf_counter_ns() - question.started) // 1000
-    return Latency(split[0], split[1], split[2], split[3], total)
+    return Latency(split[0], split[1], split[2], split[3], total, trail.gate)
