@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tillwise.access.key import ROLES, SCOPES, Key
-from tillwise.access.keys import DAY, TABLES, Keys, create_key, create_keys, list_keys, revoke_key
+from tillwise.access.keys import DAY, Keys, create_key, create_keys, list_keys, revoke_key
 from tillwise.errors import InvalidInput, NotFound
 from tillwise.stores.sqlite import SqliteStore
 
 NOW = 1_800_000_000_000
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteStore]:
-    opened = SqliteStore(tmp_path / "tillwise.db")
-    opened.create(TABLES)
-    yield opened
-    opened.close()
 
 
 def test_a_new_shop_has_one_key_per_role_and_each_finds_itself(store: SqliteStore) -> None:

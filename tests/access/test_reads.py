@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from tillwise.access.reads import LONGEST_REASON, log_read, people_of, reads_about, reads_by
-from tillwise.access.tables import TABLES
 from tillwise.rights.holders_access import Reads
 from tillwise.rights.person import Person
 from tillwise.stores.sqlite import SqliteStore
@@ -16,14 +12,6 @@ from tillwise.vocabulary.clock import wall_now
 from tillwise.vocabulary.identity import Pseudonym
 
 EVER = 1 << 62
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteStore]:
-    opened = SqliteStore(tmp_path / "tillwise.db")
-    opened.create(TABLES)
-    yield opened
-    opened.close()
 
 
 def person(key: int, *decisions: str) -> Person:

@@ -22,6 +22,8 @@ SHORTEST: Final = 12
 LONGEST: Final = 200
 LINK_MINUTES: Final = (15, 24 * 60)
 """How short and how long a link may live."""
+_LEFT_OVER: Final = 8
+"""How much of a password must stay when the words that are known about its owner are taken away."""
 _PASSES, _KIBIBYTES, _LANES = 3, 65_536, 1
 _OBVIOUS: Final = """
 password passwort motdepasse contrasena senha letmein welcome willkommen qwertyuiop qwertzuiop azertyuiop asdfghjkl
@@ -44,7 +46,7 @@ def check_password(password: str, *about: str) -> str:
     plain = text.casefold()
     for word in near:
         plain = plain.replace(word, "")
-    if letters in _OBVIOUS.split() or len(set(text)) < 5 or len(plain) < SHORTEST // 2 or _is_a_row(text):
+    if letters in _OBVIOUS.split() or len(set(text)) < 5 or len(plain) < _LEFT_OVER or _is_a_row(text):
         raise InvalidInput(
             "this password is among the first anybody would try: take four or more words that do not belong together",
             field="password",

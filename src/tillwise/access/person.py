@@ -38,7 +38,7 @@ class Person:
 
 def login_of(text: str) -> str:
     """Return the form in which a login is kept and compared: no white space around it, one case (NFKC)."""
-    return unicodedata.normalize("NFKC", text).strip().casefold()
+    return unicodedata.normalize("NFKC", text).strip().casefold().encode("utf-8", "replace").decode()
 
 
 def add_person(transaction: Transaction, login: str, name: str, now: Milliseconds) -> Person:
