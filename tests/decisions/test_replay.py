@@ -6,14 +6,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from toy import Shop, ToyInForce, ToyModels, ToyPolicy, ToySteps, ask, create_tables, fraud_like, open_shop, toy
 
-from tillwise.decisions.decision import Explain, Request
+from tillwise.audit.log import ERASURE, RETENTION, enter_act
+from tillwise.decisions import receipts
+from tillwise.decisions.decision import Decision, Degraded, Explain, Request
 from tillwise.decisions.explanation import explanation
-from tillwise.decisions.receipt import decision_bytes
+from tillwise.decisions.receipt import decision_bytes, decode, encode
 from tillwise.decisions.replay import Replayer, Verdict
 from tillwise.decisions.use_case import UseCase
 from tillwise.errors import ArtifactDamaged, NotFound
@@ -25,6 +28,8 @@ from tillwise.features.row import FeatureRow
 from tillwise.privacy.gate import Gate
 from tillwise.privacy.ledger import State
 from tillwise.privacy.permit import Permit
+from tillwise.privacy.revisions import keep_revision
+from tillwise.privacy.rule_file import load_rules
 from tillwise.stores.sqlite import SqliteStore
 from tillwise.vocabulary.purpose import Purpose
 from tillwise.vocabulary.store import Snapshot
@@ -234,3 +239,94 @@ def test_adverse_action_is_explained_with_what_would_have_changed_it(shop: Shop)
     assert [each["column"] for each in change["changes"]] == ["amount"]
     assert change["changes"][0]["was"] == 80.0
     assert change["score"] <= 0.5
+
+
+@pytest.mark.parametrize(("kind", "body", "verdict"), [
+    (ERASURE, {"request": "r"}, Verdict.ERASED), (RETENTION, {"rows": 3}, Verdict.EXPIRED),
+    (ERASURE, {"why": RETENTION}, Verdict.DIFFERS), ("release", {}, Verdict.DIFFERS),
+])  # fmt: skip
+def test_a_difference_is_explained_by_what_the_log_says_was_taken_away(
+    shop: Shop, kind: str, body: dict[str, object], verdict: Verdict
+) -> None:
+    """Values that an erasure or a retention run changed are called so, by the entry; anything else differs."""
+    use_case = replace(toy(), steps=RecallingSteps())
+    shop.consent("u-1")
+    add_visit(shop, "u-1", shop.wall())
+    decision_id = shop.road.decide(use_case, ask(), "key").decision_id or ""
+    shop.store.commit(lambda t: t.run("DELETE FROM by_subject")).result()
+    assert other(shop, use_case).replay(decision_id, from_log=True).verdict is Verdict.DIFFERS
+    ref = shop.store.commit(lambda t: enter_act(t, kind, body)).result()
+    again = other(shop, use_case).replay(decision_id, from_log=True)
+    assert again.verdict is verdict
+    assert (ref in " ".join(again.notes)) is (verdict is not Verdict.DIFFERS)
+
+
+def test_the_permission_is_judged_by_the_rules_of_its_time(shop: Shop) -> None:
+    """Stricter rules change later decisions; from the log, an earlier one is judged by those in its receipt."""
+    use_case = replace(toy(), steps=RecallingSteps())
+    before = shop.gate.rules
+    shop.store.commit(lambda t: keep_revision(t, before, shop.wall())).result()
+    decision_id = shop.road.decide(use_case, ask(country="US"), "key").decision_id or ""
+    assert shop.receipt(decision_id).receipt.permit.granted
+    strict = load_rules(preset="eu-strict")
+    assert strict.revision != before.revision
+    replayer = Replayer(shop.store, Gate(rules=strict), shop.models, {use_case.name: use_case})
+    assert replayer.replay(decision_id, from_log=True).verdict is Verdict.SAME
+    shop.store.commit(lambda t: t.run("DELETE FROM rule_revisions")).result()
+    fresh = Replayer(shop.store, Gate(rules=strict), shop.models, {use_case.name: use_case})
+    assert fresh.replay(decision_id, from_log=True).verdict is Verdict.EXPIRED
+
+
+def test_a_receipt_of_an_earlier_or_later_release_is_read(shop: Shop) -> None:
+    """Fields a receipt does not have yet take their defaults; fields we do not know are passed over."""
+    body = msgspec.json.decode(encode(shop.receipt(decide(shop)).receipt))
+    older = {key: value for key, value in body.items() if key not in ("latency", "fallback", "supersedes", "facts")}
+    assert decode(msgspec.json.encode(older)).decision_id == body["decision_id"]
+    later = {**body, "something_new": {"a": 1}, "permit": {**body["permit"], "more": [1]}}
+    assert encode(decode(msgspec.json.encode(later))) == encode(decode(msgspec.json.encode(body)))
+
+
+def test_a_receipts_table_of_an_earlier_release_is_carried_over(tmp_path: Path) -> None:
+    """Receipts without leaves stay readable, keep their positions, and no position is given twice after an erasure."""
+    path = tmp_path / "shop.db"
+    with open_shop(path, use_cases=(toy(),)) as shop:
+        decision_id = decide(shop)
+        before = next(each for each in receipts.TABLES if "EXISTS receipts (" in each)
+        old = before.replace(" AUTOINCREMENT", "").replace(", salt BLOB, leaf BLOB", "").replace("receipts (", "old (")
+        names = "seq, decision_id, use_case, subject, anonymous, order_ref, epoch, at, mark, wall, action, model,"
+        names += " latency, degraded, simulated, delivered, body"
+        shop.store.create((old, f"INSERT INTO old SELECT {names} FROM receipts", "DROP TABLE receipts"))
+        shop.store.create(("ALTER TABLE old RENAME TO receipts",))
+        for _ in range(2):
+            shop.store.commit(receipts.upgrade).result()
+        assert shop.replayer.replay(decision_id).verdict is Verdict.SAME
+        second = decide(shop)
+        shop.store.commit(lambda t: t.run("DELETE FROM receipts WHERE decision_id = ?", (second,))).result()
+        decide(shop)
+        with shop.store.snapshot() as snapshot:
+            assert snapshot.all("SELECT seq, leaf IS NULL FROM receipts ORDER BY seq") == [(1, 1), (3, 0)]
+
+
+class GroundedSteps(ToySteps):
+    """Falls back on the newest list there is, which changes every hour."""
+
+    newest = "list-1"
+
+    def know(self, permit: Permit, request: Request, snapshot: Snapshot) -> FeatureRow:
+        raise RuntimeError("nothing can be read")
+
+    def ground(self, body: dict[str, object], *, simulated: bool) -> dict[str, object]:
+        return {**body, "list": GroundedSteps.newest}
+
+    def fallback(self, row: FeatureRow | None, request: Request, why: Degraded) -> Decision:
+        return Decision(str(request.body["list"]), (), degraded=why)
+
+
+def test_a_fallback_without_a_row_names_what_it_rested_on(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When nothing could be read, the receipt still names the list that was shown, and replays to it later."""
+    use_case = replace(toy(), steps=GroundedSteps())
+    decision_id = shop.road.decide(use_case, ask(subject=None), "key").decision_id or ""
+    monkeypatch.setattr(GroundedSteps, "newest", "list-2")
+    replayed = other(shop, use_case).replay(decision_id)
+    assert replayed.verdict is Verdict.SAME
+    assert b'"list-1"' in replayed.recorded

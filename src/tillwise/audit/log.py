@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from tillwise.audit.merkle import HASH_BYTES
 from tillwise.audit.source import Source
 from tillwise.vocabulary.canonical import Json, canonical
@@ -36,6 +38,8 @@ TABLES: Final = (
 )
 """`audit_runs` is the tree's own list of leaves: each run holds those of one source, up to a position, in order."""
 ERASURE: Final = "erasure"
+RETENTION: Final = "retention"
+"""The kind of act a retention run leaves, and the reason (`why`) of the erasures that are part of one."""
 BEGAN: Final = "log.began"
 """The act that says how far a table of an earlier release was filled before its rows carried leaves."""
 ACTS: Final = Source("act", "audit_log", ("id",), ("ref", "kind", "wall"), "ref", "body")
@@ -119,13 +123,10 @@ def enter_erasure(transaction: Transaction, entries: Sequence[int], **said: Any)
     return enter_act(transaction, ERASURE, {**said, "entries": ranges(entries)})
 
 
-def acts_since(snapshot: Snapshot, kind: str, wall: int) -> list[str]:
-    """Return the references of acts of a kind, or of one below it (`retention.events`), from a moment on (Unix ms)."""
-    rows = snapshot.all(
-        "SELECT ref FROM audit_log WHERE (kind = ? OR kind LIKE ? || '.%') AND wall >= ? ORDER BY id",
-        (kind, kind, wall),
-    )
-    return [str(row[0]) for row in rows]
+def acts_since(snapshot: Snapshot, kind: str, wall: int) -> list[tuple[str, Json]]:
+    """Return the references and bodies of the acts of a kind from a moment on (wall clock, Unix ms), in order."""
+    rows = snapshot.all("SELECT ref, body FROM audit_log WHERE kind = ? AND wall >= ? ORDER BY id", (kind, wall))
+    return [(str(row[0]), msgspec.json.decode(row[1])) for row in rows]
 
 
 def ranges(entries: Iterable[int]) -> list[list[int]]:

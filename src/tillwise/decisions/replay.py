@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from tillwise.audit.log import ERASURE, acts_since
+from tillwise.audit.log import ERASURE, RETENTION, acts_since
 from tillwise.decisions import receipts
 from tillwise.decisions.decision import Decision, Explain
 from tillwise.decisions.fallback import fallback_of
@@ -231,8 +231,10 @@ def _explained(snapshot: Snapshot, receipt: Receipt, differing: tuple[str, ...])
     """
     if not differing:
         return Replayed(Verdict.SAME, b"")
-    for verdict, kind in ((Verdict.ERASED, ERASURE), (Verdict.EXPIRED, "retention")):
-        acts = acts_since(snapshot, kind, receipt.wall)
+    erasures = acts_since(snapshot, ERASURE, receipt.wall)
+    people = [ref for ref, said in erasures if said.get("why") != RETENTION]
+    runs = [ref for ref, said in acts_since(snapshot, RETENTION, receipt.wall) if said.get("deleted", True)]
+    for verdict, kind, acts in ((Verdict.ERASED, ERASURE, people), (Verdict.EXPIRED, RETENTION, runs)):
         if acts:
             why = f"changed by {len(acts)} {kind} entries of the audit log since then, the first is {acts[0]}"
             return Replayed(verdict, b"", notes=(*differing, why))
