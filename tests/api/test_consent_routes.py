@@ -9,6 +9,7 @@ import pytest
 from knocking import Client
 from toy_shop import ToyShop
 
+from tillwise.decisions.receipts import find
 from tillwise.errors import InvalidInput
 from tillwise.privacy.consent_receipt import check_receipt
 
@@ -167,3 +168,44 @@ def test_consent_needs_its_own_scope(client: Client) -> None:
         assert client.get("/notice", role=role).status_code == 403
         assert client.send("PUT", "/consent/u-17", role=role, json={}).status_code == 403
         assert client.get("/consent/u-17", role=role).status_code == 403
+
+
+def test_the_gate_is_measured_in_receipt_and_metrics(client: Client, shop: ToyShop) -> None:
+    """Every decision tells how long the gate took, as a part of its permit step."""
+    done = client.post("/predict/churn", role="decide", json=CHURN).json()
+    with shop.store.snapshot() as snapshot:
+        latency = find(snapshot, done["decision_id"]).receipt.latency
+    assert 0 <= latency.gate <= latency.permit + 1
+    assert "tillwise_gate_seconds_count 1.0" in client.get("/metrics", role="admin").text
+
+
+def test_a_signal_and_a_choice_both_stand_in_the_receipt(client: Client, shop: ToyShop) -> None:
+    """A yes outweighs the signal of the same request, and the receipt names both; without the yes neither allows."""
+    shown = notice(client).json()["notice_id"]
+    put(client, notice_id=shown)
+    for value, noted in (("1", ["gpc"]), ("0", []), ("1 ", [])):
+        headers = {"sec-gpc": value}
+        done = client.send("POST", "/predict/churn", role="decide", json=CHURN, headers=headers).json()
+        assert done["permit"]["withheld"] == []
+        receipt = client.get(f"/decisions/{done['decision_id']}", role="decide").json()
+        assert (receipt["permit"]["basis"], receipt["permit"]["signals"]) == ("consent", noted)
+
+
+def test_implied_is_kept_as_what_it_is_and_asks_where_people_are_asked(client: Client) -> None:
+    """Going on after a notice is no yes in Germany; the receipt says how it came about."""
+    assert put(client, state="implied").status_code == 404
+    shown = notice(client).json()["notice_id"]
+    receipt = put(client, state="implied", notice_id=shown).json()["receipt"]
+    assert receipt["event"]["event_type"] == "implicit"
+    assert withheld(client) == ["consent_missing"]
+    assert client.get("/consent/u-17", role="privacy").json()["now"][0]["state"] == "implied"
+
+
+def test_an_age_told_once_binds_the_next_decision(client: Client) -> None:
+    """A yes of 20 stands; when the shop learns that they are 15, a guardian has to agree."""
+    shown = notice(client).json()["notice_id"]
+    put(client, notice_id=shown, age=20)
+    assert withheld(client) == []
+    put(client, purpose="train", state="refused", age=15)
+    assert withheld(client) == ["guardian_missing"]
+    assert client.get("/consent/u-17", role="privacy").json()["age"] == "15"

@@ -13,7 +13,20 @@ from tillwise.decisions.answer import Answer
 MULTIPROCESS: Final = "PROMETHEUS_MULTIPROC_DIR"
 """Where several workers keep their figures together; `serve` sets it before they start."""
 SECONDS: Final = (0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
-GATE_SECONDS: Final = (0.00001, 0.00002, 0.00003, 0.00005, 0.000075, 0.0001, 0.00015, 0.0002, 0.0003, 0.0005, 0.001, 0.005)
+GATE_SECONDS: Final = (
+    0.00001,
+    0.00002,
+    0.00003,
+    0.00005,
+    0.000075,
+    0.0001,
+    0.00015,
+    0.0002,
+    0.0003,
+    0.0005,
+    0.001,
+    0.005,
+)
 MEDIA: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
