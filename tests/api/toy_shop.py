@@ -13,6 +13,8 @@ from tillwise.decisions.decision import Decision, Degraded, Explain, ListedItem,
 from tillwise.decisions.replay import Replayer
 from tillwise.decisions.road import Road
 from tillwise.decisions.use_case import UseCase
+from tillwise.documents.described import Described
+from tillwise.documents.notices import NoticeDesk
 from tillwise.events.log import EventLog
 from tillwise.events.tables import TABLES as EVENT_TABLES
 from tillwise.features.feature import FeatureSet
@@ -128,6 +130,8 @@ class ToyShop:
     wrong: list[str] = field(default_factory=list)
     gate: Gate = field(default_factory=Gate)
     rights: Any = None
+    described: Any = None
+    notices: Any = None
     on_outcome: tuple[Any, ...] = ()
 
     def problems(self) -> Sequence[str]:
@@ -151,6 +155,8 @@ def build_toy(folder: Path) -> ToyShop:
     }
     gate = Gate(default_place="US")
     road = Road(store, gate, models, SECRETS, clock, on_receipt=(Enqueue(),))
+    releases = Releases(store, clock=clock)
+    described = Described(Settings(), store, cases, releases, gate, frozenset(cases))
     return ToyShop(
         store,
         EventLog(store, SECRETS, clock),
@@ -158,11 +164,13 @@ def build_toy(folder: Path) -> ToyShop:
         cases,
         create_keys(store),
         Replayer(store, gate, models, cases),
-        Releases(store, clock=clock),
+        releases,
         ReviewQueue(store, clock),
         models=models,
         gate=gate,
         rights=_rights(store, clock, gate, models, cases),
+        described=described,
+        notices=NoticeDesk(described),
     )
 
 

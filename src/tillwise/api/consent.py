@@ -23,11 +23,10 @@ from tillwise.privacy.consent import Choice, Said, current, known_band, say
 from tillwise.privacy.consent_receipt import ALGORITHM, ReceiptSigner, consent_receipt
 from tillwise.privacy.gate import place_of
 from tillwise.privacy.ledger import State
-from tillwise.privacy.notice import make_notice
 from tillwise.privacy.purposes import UNKNOWN
 from tillwise.privacy.served import serve
+from tillwise.privacy.wording import LANGUAGES
 from tillwise.vocabulary.canonical import Json
-from tillwise.vocabulary.clock import wall_now
 from tillwise.vocabulary.purpose import Purpose
 from tillwise.vocabulary.store import Transaction
 
@@ -40,6 +39,7 @@ Asked = Literal[
     "recommend", "search", "price", "marketing", "fraud_prevention", "service", "moderation", "train", "share"
 ]
 Flag = Literal["true", "false"]
+Language = Literal["en", "de", "fr", "es", "pt"]
 _ROOM: Final = "People's rights"
 
 
@@ -111,6 +111,7 @@ _SHOWN_TO: Final = (
     Parameter("subject", "query", "Who is shown the notice", msgspec.json.schema(Id)),
     Parameter("anonymous_id", "query", "The anonymous id that is shown the notice", msgspec.json.schema(Id)),
     Parameter("country", "query", "Where they are", msgspec.json.schema(Place)),
+    Parameter("language", "query", "Language of the notice, English unless named", msgspec.json.schema(Language)),
 )
 _ANONYMOUS: Final = Parameter("anonymous", "query", "The id is an anonymous id", msgspec.json.schema(Flag))
 
@@ -142,7 +143,6 @@ class _Desk:
     def __init__(self, shop: Shop) -> None:
         self._shop = shop
         self._signer = ReceiptSigner(shop.secrets)
-        self._purposes = {*(use_case.purpose for use_case in shop.use_cases.values()), Purpose.TRAIN}
 
     async def notice(self, call: Call) -> Reply:
         """Make the notice for a place and record to whom it is shown."""
@@ -153,9 +153,8 @@ class _Desk:
             for name, anonymous in (("subject", False), ("anonymous_id", True))
             if (text := _query(call, name, Id)) is not None
         ]
-        made = make_notice(
-            shop.settings.shop.name, self._purposes, shop.gate.rules, place, wall_now(), shop.settings.shop.notice_url
-        )
+        language = _query(call, "language", Language) or LANGUAGES[0]
+        made = await asyncio.to_thread(shop.notices.current, place, language)
 
         def work(transaction: Transaction) -> None:
             for text, anonymous in people:

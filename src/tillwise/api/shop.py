@@ -10,6 +10,8 @@ from tillwise.decisions.decision import Request
 from tillwise.decisions.pending import Pending
 from tillwise.decisions.replay import Replayer
 from tillwise.decisions.use_case import UseCase
+from tillwise.documents.described import Described
+from tillwise.documents.notices import NoticeDesk
 from tillwise.events.event import Intake
 from tillwise.events.log import Appended
 from tillwise.outcomes.outcomes import OnOutcome
@@ -94,6 +96,16 @@ class Shop(Protocol):
     @property
     def gate(self) -> Gate:
         """What makes its permits; the rules in force are its own."""
+        ...
+
+    @property
+    def notices(self) -> NoticeDesk:
+        """What makes the notice in force, and keeps each text."""
+        ...
+
+    @property
+    def described(self) -> Described:
+        """What its documents are made from."""
         ...
 
     @property

@@ -23,7 +23,6 @@ from tillwise.privacy.consent_file import FORMATS, Imported, import_consents
 from tillwise.privacy.consent_receipt import ALGORITHM, ReceiptSigner, check_receipt, consent_receipt
 from tillwise.privacy.gate import place_of
 from tillwise.privacy.ledger import State
-from tillwise.privacy.notice import make_notice
 from tillwise.privacy.purposes import UNKNOWN
 from tillwise.privacy.served import serve
 from tillwise.vocabulary.clock import wall_now
@@ -68,11 +67,7 @@ def notice_command(subject: str, place: str, language: str, shop: Path, *, anony
     """
     with _opened(shop) as app:
         where = place_of(place or app.settings.shop.place) or UNKNOWN
-        purposes = {*(use_case.purpose for use_case in app.use_cases.values()), Purpose.TRAIN}
-        settings = app.settings.shop
-        made = make_notice(
-            settings.name, purposes, app.gate.rules, where, wall_now(), settings.notice_url, language=language
-        )
+        made = app.notices.current(where, language)
 
         def work(transaction: Transaction) -> None:
             person = pseudonym_for(transaction, app.secrets, subject, anonymous=anonymous)

@@ -74,10 +74,18 @@ class NoticeDesk:
         where = place or self._shop.settings.shop.place or UNKNOWN
         with self._shop.store.snapshot() as snapshot:
             found = self.make(snapshot, where, language)
-            newest = _newest(snapshot, where, found.language)
-        if newest is None or newest.notice_id != found.notice_id:
-            self._shop.store.commit(lambda transaction: self._keep(transaction, found)).result()
+        self.keep(found)
         return found
+
+    def keep(self, notice: Notice) -> None:
+        """Note that a notice is in force from now on, unless it is already; durable when this returns.
+
+        It opens a transaction of its own: never call it within one.
+        """
+        with self._shop.store.snapshot() as snapshot:
+            newest = _newest(snapshot, notice.place, notice.language)
+        if newest is None or newest.notice_id != notice.notice_id:
+            self._shop.store.commit(lambda transaction: self._keep(transaction, notice)).result()
 
     def make(self, snapshot: Snapshot, place: str, language: str = "en") -> Notice:
         """Return the notice in force without keeping it: the same text for the same releases, rules and day."""

@@ -12,6 +12,7 @@ from tillwise.access.reads import log_read
 from tillwise.audit.tombstones import erased_at
 from tillwise.decisions.replay import Replayer
 from tillwise.decisions.use_case import UseCase
+from tillwise.documents.notices import NoticeDesk
 from tillwise.errors import NotFound
 from tillwise.events.people import find_pseudonym, pseudonym_for, traits_of
 from tillwise.preferences.stories import Story, read_stories
@@ -22,7 +23,7 @@ from tillwise.privacy.gate import Gate, place_of
 from tillwise.privacy.judgement import GPC
 from tillwise.privacy.ledger import State
 from tillwise.privacy.material import read_materials
-from tillwise.privacy.notice import Notice, make_notice
+from tillwise.privacy.notice import Notice
 from tillwise.privacy.purposes import UNKNOWN
 from tillwise.privacy.served import serve, served, text_of
 from tillwise.rights.asked import Asked, Corrections
@@ -63,6 +64,9 @@ class Shop(Protocol):
 
     @property
     def rights(self) -> Rights: ...
+
+    @property
+    def notices(self) -> NoticeDesk: ...
 
     @property
     def replayer(self) -> Replayer: ...
@@ -123,8 +127,9 @@ class Centre:
             person = self._find(snapshot, visitor)
             gone = person is None and self._erased(snapshot, visitor)
             place = self._place(snapshot, person, visitor)
-            notice = self._notice(place, visitor.language)
+            notice = self._notice(snapshot, place, visitor.language)
             shown = person is not None and self._is_shown(snapshot, person, notice)
+        shop.notices.keep(notice)
         now = shop.clock.now()
         if not gone and not shown:
             person = shop.store.commit(lambda t: self._serve(t, visitor, notice, now)).result()
@@ -148,7 +153,7 @@ class Centre:
             now = shop.clock.now()
             person = self._find(transaction, visitor)
             place = self._place(transaction, person, visitor)
-            notice = self._notice(place, visitor.language)
+            notice = self._notice(transaction, place, visitor.language)
             if person is None and notice.notice_id == notice_id:
                 person = self._serve(transaction, visitor, notice, now)
             if person is None:
@@ -286,14 +291,5 @@ class Centre:
             )
         return place_of(known or self._shop.settings.shop.place) or UNKNOWN
 
-    def _notice(self, place: str, language: str) -> Notice:
-        shop = self._shop.settings.shop
-        return make_notice(
-            shop.name,
-            self.purposes,
-            self._shop.gate.rules,
-            place,
-            self._wall(),
-            shop.notice_url,
-            language=language,
-        )
+    def _notice(self, snapshot: Snapshot, place: str, language: str) -> Notice:
+        return self._shop.notices.make(snapshot, place, language)
