@@ -14,7 +14,7 @@ from toy import Shop, ToyInForce, ToyModels, ToyPolicy, ToySteps, ask, create_ta
 
 from tillwise.audit.log import ERASURE, RETENTION, enter_act
 from tillwise.decisions import receipts
-from tillwise.decisions.decision import Decision, Degraded, Explain, Request
+from tillwise.decisions.decision import Decision, Degraded, Explain, Reason, Request
 from tillwise.decisions.explanation import explanation
 from tillwise.decisions.receipt import decision_bytes, decode, encode
 from tillwise.decisions.replay import Replayer, Verdict
@@ -319,7 +319,7 @@ class GroundedSteps(ToySteps):
         return {**body, "list": GroundedSteps.newest}
 
     def fallback(self, row: FeatureRow | None, request: Request, why: Degraded) -> Decision:
-        return Decision(str(request.body["list"]), (), degraded=why)
+        return Decision(str(request.body["list"]), (Reason("list", "The newest list", 1.0),), degraded=why)
 
 
 def test_a_fallback_without_a_row_names_what_it_rested_on(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
