@@ -84,8 +84,6 @@ def test_the_judge_knows_nothing_of_what_it_judges(tmp_path: Path) -> None:
     assert "tillwise" not in CHECKER.read_text().replace("code of the system", "")
     history = tmp_path / "history.jsonl"
     for used, code in ((False, 0), (True, 1)):
-        history.write_text(
-            f'{{"person": "p", "kind": "decide", "begin": 0, "end": 1, "status": 200, "used": {str(used).lower()}}}\n'
-        )
+        history.write_text(json.dumps(decide(0, 1, used=used)) + "\n")
         done = subprocess.run([sys.executable, "-I", str(CHECKER), str(history)], check=False, capture_output=True)
         assert done.returncode == code

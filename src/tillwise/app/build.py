@@ -42,6 +42,7 @@ from tillwise.outcomes.outcomes import OnOutcome
 from tillwise.privacy import holds, ledger
 from tillwise.privacy.gate import Gate
 from tillwise.privacy.retention import Retention, load_retention
+from tillwise.privacy.own_rules import read_own_rules
 from tillwise.privacy.revisions import keep_revision
 from tillwise.privacy.rule_file import load_rules
 from tillwise.releases.cache import ModelCache
@@ -144,7 +145,7 @@ def build_app(path: Path) -> App:
     store.commit(tombstones.upgrade).result()
     tile_writer = TileWriter(use_case.features for use_case in use_cases.values())
     store.commit(tile_writer.rebuild).result()
-    gate = Gate(default_place=settings.shop.place, rules=load_rules(preset=settings.privacy.preset))
+    gate = Gate(default_place=settings.shop.place, rules=load_rules(preset=settings.privacy.preset, own=read_own_rules(path)))
     store.commit(lambda transaction: keep_revision(transaction, gate.rules, wall_now())).result()
     releases = Releases(store, clock=clock)
     outbound = make_outbound(path, settings, secrets, clock, store, gate, use_cases)

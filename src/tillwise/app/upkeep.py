@@ -12,6 +12,7 @@ from typing import Final
 from tillwise.app.auditing import AuditKeeper, copy_target
 from tillwise.app.build import App
 from tillwise.app.outbound import Deliverer
+from tillwise.app.own_rules import RulesInForce
 from tillwise.errors import TillwiseError
 from tillwise.events.log import read_head
 
@@ -25,6 +26,7 @@ class Upkeep:
     def __init__(self, app: App, *, every: float = EVERY_SECONDS) -> None:
         self._app = app
         self._every = every
+        self._rules = RulesInForce(app)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tillwise-upkeep", daemon=True)
         self._audit = AuditKeeper(app.store, app.secrets, copy_target(app.folder, app.settings.audit.copy_to))
@@ -46,7 +48,8 @@ class Upkeep:
             self._thread.join()
 
     def once(self) -> None:
-        """Refresh the item snapshot and load what is released."""
+        """Take over the shop's own rules, refresh the item snapshot and load what is released."""
+        self._rules.refresh()
         with self._app.store.snapshot() as snapshot:
             head = read_head(snapshot)
             self._app.shelf.refresh(snapshot, max(head.at, self._app.clock.now()), head.epoch)

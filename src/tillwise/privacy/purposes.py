@@ -37,6 +37,11 @@ class Default(StrEnum):
 _STRICTNESS = {default: rank for rank, default in enumerate(Default)}
 
 
+def strictness(default: Default) -> int:
+    """Return how much a default asks for, as a number to compare."""
+    return _STRICTNESS[default]
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One row: what one place asks for one purpose, from the first day to the day it holds no more, and who says so.

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from tillwise.errors import ConfigurationError
 from tillwise.privacy.jurisdictions import load_jurisdictions
+from tillwise.privacy.own_rules import with_own_rules
 from tillwise.privacy.purposes import Default, Preset, Rule, Rulebook
 from tillwise.vocabulary.purpose import Purpose
 
@@ -23,15 +24,15 @@ _FIELDS: Final = frozenset(
 )
 
 
-def load_rules(text: str | None = None, *, preset: str = "") -> Rulebook:
+def load_rules(text: str | None = None, *, preset: str = "", own: str = "") -> Rulebook:
     """Read the rules shipped with tillwise, or those in `text`, under a preset ("" = each place's own law).
 
-    Raises ConfigurationError naming the law, place and purpose of a row that is broken, incomplete or overlaps another.
+    `own` is the text of a shop's `rules.toml` (privacy/own_rules.py). Raises ConfigurationError naming the law, place
+    and purpose of a row that is broken, incomplete or overlaps another.
     """
     chosen = _preset(preset)
-    if text is None:
-        return Rulebook(_shipped(), chosen)
-    return Rulebook(_read(text), chosen)
+    rules = _shipped() if text is None else _read(text)
+    return Rulebook(with_own_rules(rules, own) if own else rules, chosen)
 
 
 def presets() -> dict[str, Preset]:
