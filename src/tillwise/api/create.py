@@ -10,6 +10,7 @@ from tillwise.api.consent import consent_routes
 from tillwise.api.console import console_routes
 from tillwise.api.console_requests import console_request_routes
 from tillwise.api.deciding import decision_routes
+from tillwise.api.documents import document_routes
 from tillwise.api.door import Door
 from tillwise.api.doorway import Doorway
 from tillwise.api.entry import Admission
@@ -50,6 +51,6 @@ def create_api(
     doorway = Doorway(shop, keys)
     whole = (
         *routes, openapi_route(described), page_route(described), *console_routes(shop, keys, doorway),
-        *console_request_routes(shop, doorway),
+        *console_request_routes(shop, doorway), *document_routes(shop, doorway),
     )  # fmt: skip
     return Door(whole, admission, figures, on_start=on_start, on_stop=on_stop or shop.close)

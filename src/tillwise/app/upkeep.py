@@ -55,6 +55,7 @@ class Upkeep:
             self._app.shelf.refresh(snapshot, max(head.at, self._app.clock.now()), head.epoch)
             for name in self._app.use_cases:
                 self._app.models.current(snapshot, name)
+        self._app.notices.refresh()
 
     def _run(self) -> None:
         while True:

@@ -11,11 +11,13 @@ from tillwise.access.signed import Signed
 OVERVIEW: Final = need("page overview", "aggregates")
 PEOPLE: Final = need("page people", "accounts")
 REQUESTS: Final = need("page requests", "requests")
+DATA: Final = need("page data", "aggregates")
 
 PAGES: Final[tuple[tuple[str, str, Need], ...]] = (
     ("/", "The last hour", OVERVIEW),
     ("/console/requests", "Requests", REQUESTS),
     ("/console/people", "People", PEOPLE),
+    ("/console/data", "Data", DATA),
 )
 """Path, name and need of every page with a place in the bar."""
 

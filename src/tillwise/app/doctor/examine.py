@@ -9,7 +9,9 @@ from tillwise.app.doctor.access import access
 from tillwise.app.doctor.audit import audit
 from tillwise.app.doctor.data import imports, intake
 from tillwise.app.doctor.finding import Finding
+from tillwise.app.doctor.inventory import inventory
 from tillwise.app.doctor.keys import keys
+from tillwise.app.doctor.notices import notices
 from tillwise.app.doctor.place import files, law
 from tillwise.app.doctor.recipients import recipients
 from tillwise.app.doctor.releases import releases
@@ -33,4 +35,6 @@ def _all(app: App) -> Iterator[Finding]:
         yield from imports(snapshot)
         yield from releases(app, snapshot)
         yield from recipients(app, snapshot)
+        yield from inventory(app, snapshot)
+        yield from notices(app, snapshot)
         yield from audit(snapshot)
