@@ -17,7 +17,7 @@ from tillwise.vocabulary.store import Snapshot, Transaction
 
 TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS legal_holds (subject INTEGER PRIMARY KEY, reason TEXT NOT NULL, wall INTEGER NOT NULL)"
-    " STRICT",
+    " STRICT, WITHOUT ROWID",
 )
 _RESTRICTED: Final = (
     "SELECT DISTINCT c.subject FROM consents c WHERE c.state = 'restricted' AND NOT EXISTS (SELECT 1 FROM consents n"

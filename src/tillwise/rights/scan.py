@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import mmap
 import re
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -35,14 +38,31 @@ def forms(text: str) -> Iterator[tuple[str, bytes]]:
 
 
 def key_forms(key: int) -> Iterator[tuple[str, bytes]]:
-    """Yield a 64-bit key as the row store and Parquet write it, and in decimal."""
+    """Yield a 64-bit key as the row store and Parquet write it (also as a row number), and in decimal."""
     yield "key", key.to_bytes(SIGNED_64, "big", signed=True)
     yield "key", key.to_bytes(SIGNED_64, "little", signed=True)
+    if key >= 1 << 56:
+        # https://www.sqlite.org/fileformat2.html#varint: eight times seven bits, then eight
+        yield "key", bytes([*(key >> 8 + 7 * place & 0x7F | 0x80 for place in range(7, -1, -1)), key & 0xFF])
     yield "key", str(key).encode()
 
 
 def scan(folder: Path, wanted: Iterable[tuple[str, bytes]]) -> list[Hit]:
-    """Return every form found in any file under `folder`: database, write-ahead log, segments, models, reports."""
+    """Return every form found in any file under `folder`: database, write-ahead log, segments, models, reports.
+
+    Another process reads them: one that opens and closes a database it is using by itself loses its locks on it
+    (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    """
+    forms_ = [(name, base64.b64encode(form).decode()) for name, form in wanted if form]
+    done = subprocess.run(  # noqa: S603 - ourselves
+        [sys.executable, "-m", "tillwise.rights.scan", str(folder)],
+        input=json.dumps(forms_), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return [Hit(name, Path(file)) for name, file in json.loads(done.stdout)]
+
+
+def look(folder: Path, wanted: Iterable[tuple[str, bytes]]) -> list[Hit]:
+    """Return every form found, by reading the files in this process."""
     named = {form: name for name, form in wanted if form}
     texts = sorted(named)
     patterns = [
@@ -54,3 +74,8 @@ def scan(folder: Path, wanted: Iterable[tuple[str, bytes]]) -> list[Hit]:
             for pattern in patterns:
                 hits += [Hit(named[match[0]], path) for match in pattern.finditer(view)]
     return hits
+
+
+if __name__ == "__main__":
+    asked = [(name, base64.b64decode(form)) for name, form in json.load(sys.stdin)]
+    json.dump([(hit.form, str(hit.file)) for hit in look(Path(sys.argv[1]), asked)], sys.stdout)
