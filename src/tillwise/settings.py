@@ -22,6 +22,7 @@ class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the API listens. `origins` are the web origins that may post behaviour from a browser, and show the banner.
 
     `public_url` is the address under which people reach it (`https://privacy.shop.example`); empty = as it was called.
+    `traces` is an OpenTelemetry collector (`http://127.0.0.1:4318`); empty: no traces are made.
     """
 
     host: str = "127.0.0.1"
@@ -29,6 +30,7 @@ class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     workers: int = 1
     origins: tuple[str, ...] = ()
     public_url: Annotated[str, msgspec.Meta(pattern=r"^(https?://[^\s/?#]+/?)?$")] = ""
+    traces: Annotated[str, msgspec.Meta(pattern=r"^(https?://[^\s?#]+)?$")] = ""
 
 
 class ClockSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -141,8 +143,6 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sinks: dict[str, SinkSettings] = field(default_factory=dict)
     policy: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Per use case, values that replace the defaults of its policy."""
-    retention: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Per kind of data, days that replace those of privacy/retention.toml: see docs/retention.md."""
     retention: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Per kind of data, days that replace those of privacy/retention.toml: see docs/retention.md."""
 

@@ -23,6 +23,7 @@ from tillwise.api.privacy import privacy_routes
 from tillwise.api.records import record_routes
 from tillwise.api.reviewing import review_routes
 from tillwise.api.shop import Shop
+from tillwise.api.traces import TracedDoor, Traces
 from tillwise.api.tracking import tracking_routes
 
 
@@ -34,7 +35,8 @@ def create_api(
     Raises ConfigurationError when a route has no declared scope.
     """
     shop.store.create(TABLES)
-    figures = Metrics()
+    traces = Traces(shop.settings.serve.traces) if shop.settings.serve.traces else None
+    figures = traces.figures if traces else Metrics()
     keys = Keys(shop.store)
     routes = (
         *tracking_routes(shop),
@@ -53,4 +55,7 @@ def create_api(
         *routes, openapi_route(described), page_route(described), *console_routes(shop, keys, doorway),
         *console_request_routes(shop, doorway), *document_routes(shop, doorway),
     )  # fmt: skip
-    return Door(whole, admission, figures, on_start=on_start, on_stop=on_stop or shop.close)
+    stop = on_stop or shop.close
+    if traces:
+        return TracedDoor(whole, admission, traces, on_start=on_start, on_stop=stop)
+    return Door(whole, admission, figures, on_start=on_start, on_stop=stop)

@@ -83,7 +83,7 @@ class Door:
                 reply = self._admission.preflight(headers)
             else:
                 route, params = self._match(scope["method"], scope["path"])
-                name = route.name
+                name = scope["tillwise.route"] = route.name
                 reply = await self._answer(route, params, scope, headers, receive)
         except Disconnected:
             return
