@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +85,32 @@ def test_repeating_a_choice_on_every_event_writes_it_once(client: Client, shop: 
         track(client, {"userId": "u-4"}, Email=False, Ads=False)
     with shop.store.snapshot() as snapshot:
         assert snapshot.one("SELECT count(*) FROM consents") == (2,)
+
+
+BORN = f"{datetime.now(UTC).year - 15}-01-01"
+"""Whoever was born on this day is 15 all year."""
+
+
+@pytest.mark.parametrize("traits", [{"age": 15}, {"birthday": BORN}, {"birthday": f"{BORN}T00:00:00Z"}])
+def test_an_age_told_with_identify_binds_and_is_not_kept(client: Client, shop: ToyShop, traits: Any) -> None:
+    """The band goes into the ledger, age and birth date nowhere; only a server may tell it."""
+    track(client, {"userId": "u-5"}, Email=True)
+    told = {"type": "identify", "userId": "u-5", "traits": {**traits, "country": "DE"}}
+    assert client.post("/v1/identify", role="browser", json={**told, "messageId": "i-1"}).status_code == 200
+    assert causes(client, subject="u-5") == []
+    assert client.post("/v1/identify", role="server", json={**told, "messageId": "i-2"}).status_code == 200
+    assert causes(client, subject="u-5") == ["guardian_missing"]
+    with shop.store.snapshot() as snapshot:
+        assert snapshot.one("SELECT age FROM consents WHERE purpose = 'age'") == (15,)
+        kept = str(snapshot.all("SELECT body FROM events")) + str(snapshot.all("SELECT * FROM traits"))
+    assert "birthday" not in kept
+    assert BORN not in kept
+
+
+@pytest.mark.parametrize("traits", [{"age": "old"}, {"age": -1}, {"age": True}, {"birthday": "soon"}, {"birthday": 7}])
+def test_an_age_that_makes_no_sense_is_left_out(client: Client, shop: ToyShop, traits: Any) -> None:
+    """Nothing is guessed, nothing is blocked."""
+    told = {"type": "identify", "userId": "u-6", "messageId": "i-3", "traits": traits}
+    assert client.post("/v1/identify", role="server", json=told).json() == {"success": True}
+    with shop.store.snapshot() as snapshot:
+        assert snapshot.one("SELECT count(*) FROM consents") == (0,)

@@ -1,7 +1,9 @@
-"""`context.consent` on tracking calls: what people chose in the shop's own consent tool, as Segment's wrappers send it.
+"""What tracking calls say about consent and age, as Segment's specification has it.
 
-A no acts at once, whoever sends it. A yes is declared, not witnessed; for a signed-in person it needs the server key,
-because a browser key is public and could speak for anybody.
+`context.consent` is what people chose in the shop's own consent tool. A no acts at once, whoever sends it. A yes is
+declared, not witnessed; for a signed-in person it needs the server key, because a browser key is public and could speak
+for anybody. The traits `age` and `birthday` of an identify call are taken out before anything is kept: the band of the
+age goes into the ledger, the birth date nowhere.
 """
 
 from __future__ import annotations
@@ -9,12 +11,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from typing import Any
 
 from tillwise.api.shop import Shop
 from tillwise.errors import InvalidInput
 from tillwise.events.event import Event, Intake
 from tillwise.events.people import pseudonym_for
+from tillwise.privacy import ledger
 from tillwise.privacy.consent_record import Chosen, read_segment
 from tillwise.privacy.elsewhere import Origin, read_categories, take_over
 from tillwise.vocabulary.purpose import Purpose
@@ -33,8 +37,17 @@ class Spoke:
     at: int
 
 
+@dataclass(frozen=True, slots=True)
+class Aged:
+    """Somebody's age in years, as the shop's server tells it."""
+
+    user_id: str
+    anonymous: bool
+    years: int
+
+
 class TrackedConsent:
-    """Takes the choices on tracking calls over into the ledger. Does nothing unless categories are mapped."""
+    """Takes choices and ages on tracking calls over into the ledger; choices only where categories are mapped."""
 
     def __init__(self, shop: Shop) -> None:
         self._shop = shop
@@ -53,9 +66,28 @@ class TrackedConsent:
                     newest[spoke.user_id, spoke.anonymous] = spoke
         return list(newest.values())
 
-    def write(self, transaction: Transaction, spoken: Sequence[Spoke]) -> None:
+    @staticmethod
+    def ages(messages: Sequence[Any], *, received: int, trusted: bool) -> list[Aged]:
+        """Take age and birthday out of identify calls; return the ages a server key tells."""
+        found = []
+        for message in messages:
+            traits = message.get("traits") if isinstance(message, dict) else None
+            if not isinstance(traits, dict) or message.get("type") != "identify":
+                continue
+            told = {name: traits.pop(name) for name in ("age", "birthday") if name in traits}
+            years = _years(told.get("age"), told.get("birthday"), received) if trusted and told else None
+            user_id, anonymous_id = _id(message, "userId"), _id(message, "anonymousId")
+            who = anonymous_id if user_id is None else user_id
+            if years is not None and who is not None:
+                found.append(Aged(who, user_id is None, years))
+        return found
+
+    def write(self, transaction: Transaction, spoken: Sequence[Spoke], aged: Sequence[Aged] = ()) -> None:
         """Append what is new."""
         shop, said = self._shop, self._settings
+        for each in aged:
+            person = pseudonym_for(transaction, shop.secrets, each.user_id, anonymous=each.anonymous)
+            ledger.know_age(transaction, person, each.years, shop.clock.now(), source="identify")
         for spoke in spoken:
             person = pseudonym_for(transaction, shop.secrets, spoke.user_id, anonymous=spoke.anonymous)
             origin = Origin("segment", said.notice, said.evidence, at=spoke.at)
@@ -88,6 +120,21 @@ class TrackedConsent:
 
 def _noes(purposes: Mapping[Purpose, bool]) -> dict[Purpose, bool]:
     return {purpose: yes for purpose, yes in purposes.items() if not yes}
+
+
+def _years(age: Any, birthday: Any, at: int) -> int | None:
+    """Return an age in years from either trait, None when neither makes sense."""
+    if isinstance(age, int) and not isinstance(age, bool) and 0 <= age <= 150:
+        return age
+    if not isinstance(birthday, str):
+        return None
+    try:
+        born = date.fromisoformat(birthday[:10])
+    except ValueError:
+        return None
+    today = datetime.fromtimestamp(at / 1000, UTC).date()
+    years = today.year - born.year - ((today.month, today.day) < (born.month, born.day))
+    return years if 0 <= years <= 150 else None
 
 
 def _id(message: dict[str, Any], name: str) -> str | None:

@@ -133,14 +133,15 @@ async def _take(shop: Shop, kind: str, call: Call, consent: TrackedConsent) -> R
     trusted = call.key is not None and call.key.allows("ingest")
     received = shop.clock.now()
     currency = shop.settings.shop.currency
+    aged = consent.ages(delivery.messages, received=received, trusted=trusted)
     intake = [
         read_message(m, received=received, currency=currency, trusted=trusted, sent_at=delivery.sent_at)
         for m in delivery.messages
     ]
     _check_key(intake)
     said = consent.spoken(delivery.messages, intake, received=received, trusted=trusted)
-    if said:  # before the events themselves, so that nothing is kept under a permission that is being taken back
-        await asyncio.wrap_future(shop.store.commit(lambda transaction: consent.write(transaction, said)))
+    if said or aged:  # before the events: nothing is kept under a permission that is being taken back
+        await asyncio.wrap_future(shop.store.commit(lambda transaction: consent.write(transaction, said, aged)))
     await asyncio.wrap_future(shop.log.append(intake))
     return Reply(SUCCESS)
 
