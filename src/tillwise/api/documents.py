@@ -19,6 +19,8 @@ from tillwise.documents.whole import Documents, documents
 from tillwise.errors import InvalidInput, NotFound
 
 _ROOM: Final = "Console"
+_NEWEST: Final = 20_000
+"""Events looked into for their properties: while they are, the process answers more slowly."""
 _FRESH_SECONDS: Final = 60.0
 """How old what is shown may be: reading the whole log anew for every look would cost the shop too much."""
 
@@ -84,7 +86,7 @@ class _Desk:
         with self._lock:
             now = time.monotonic()
             if self._made is None or now - self._made[0] > _FRESH_SECONDS:
-                self._made = (now, documents(self._shop.described))
+                self._made = (now, documents(self._shop.described, newest=_NEWEST))
             return self._made[1]
 
 

@@ -23,7 +23,7 @@ from tillwise.vocabulary.canonical import Json
 from tillwise.vocabulary.store import Snapshot
 
 NEWEST: Final = 200_000
-"""Bodies read to see which properties arrived: the newest ones."""
+"""Bodies read to see which properties arrived: the newest ones. A serving process reads fewer: it has answers to give."""
 DAYS: Final = 30
 _DAY: Final = 86_400_000
 _PAGE: Final = 20_000
@@ -98,10 +98,10 @@ class Observed:
     visitors: Published
 
 
-def observe(shop: Described, snapshot: Snapshot) -> Observed:
-    """Look at what ran in this shop; bodies of the newest 200 000 events are read for their properties."""
+def observe(shop: Described, snapshot: Snapshot, *, newest: int = NEWEST) -> Observed:
+    """Look at what ran in this shop; bodies of the `newest` events are read to see which properties they carry."""
     imports = _imports(snapshot)
-    properties, read = _properties(snapshot)
+    properties, read = _properties(snapshot, newest)
     known = {row[0]: row[1] for row in snapshot.all("SELECT anonymous, count(*) FROM subjects GROUP BY anonymous")}
     return Observed(
         arrived=_arrived(snapshot, {each.epoch: each.name for each in imports}),
@@ -158,11 +158,11 @@ def _imports(snapshot: Snapshot) -> tuple[Import, ...]:
     return tuple(found)
 
 
-def _properties(snapshot: Snapshot) -> tuple[Counter[tuple[str, str]], int]:
+def _properties(snapshot: Snapshot, newest: int) -> tuple[Counter[tuple[str, str]], int]:
     """Count which properties events carry; person-like keys are never in a body, their own tables tell."""
     head = snapshot.one("SELECT seq FROM head")
     end = 0 if head is None else int(head[0])
-    begin = snapshot.one("SELECT min(seq) FROM (SELECT seq FROM events ORDER BY seq DESC LIMIT ?)", (NEWEST,))
+    begin = snapshot.one("SELECT min(seq) FROM (SELECT seq FROM events ORDER BY seq DESC LIMIT ?)", (newest,))
     start = 0 if begin is None or begin[0] is None else int(begin[0]) - 1
     counts: Counter[tuple[str, str]] = Counter()
     read = 0

@@ -47,8 +47,8 @@ def style() -> str:
     return files("tillwise.documents").joinpath("assets", "documents.css").read_text("utf-8")
 
 
-def inventory_html(fields: Sequence[Field], picture: str, cases: Iterable[str], shop: str) -> str:
-    """Return the inventory as a fragment, with the picture of the flow above it."""
+def inventory_html(fields: Sequence[Field], flow: str, shop: str, read: int) -> str:
+    """Return the inventory as a fragment, below the fragment `flow`; `read` events were looked into."""
     groups: dict[str, dict[str, list[Field]]] = {}
     for field in fields:
         where = field.name.partition(": ")[0] if ": " in field.name else field.name.partition(".")[0]
@@ -58,9 +58,7 @@ def inventory_html(fields: Sequence[Field], picture: str, cases: Iterable[str], 
     counts: dict[str, int] = {}
     for field in fields:
         counts[field.sensitivity] = counts.get(field.sensitivity, 0) + 1
-    return _render(
-        "inventory.html", groups=groups, counts=counts, total=len(fields), flow=flow_html(picture, cases), shop=shop
-    )
+    return _render("inventory.html", groups=groups, counts=counts, total=len(fields), flow=flow, shop=shop, read=read)
 
 
 def flow_html(picture: str, cases: Iterable[str]) -> str:

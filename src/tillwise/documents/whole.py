@@ -8,7 +8,7 @@ from tillwise.documents import pages
 from tillwise.documents.described import Described, answering
 from tillwise.documents.flow import flow
 from tillwise.documents.inventory import Field, inventory
-from tillwise.documents.observed import Observed, observe
+from tillwise.documents.observed import NEWEST, Observed, observe
 from tillwise.documents.ropa import Record, record
 from tillwise.documents.uses import lineages
 
@@ -26,7 +26,7 @@ class Documents:
 
     def inventory_html(self) -> str:
         """Return inventory and flow as a fragment."""
-        return pages.inventory_html(self.fields, self.picture, self.cases, self.shop)
+        return pages.inventory_html(self.fields, self.flow_html(), self.shop, self.observed.read)
 
     def flow_html(self) -> str:
         """Return the flow alone as a fragment."""
@@ -37,10 +37,10 @@ class Documents:
         return pages.record_html(self.record)
 
 
-def documents(shop: Described) -> Documents:
-    """Read a shop and return its documents."""
+def documents(shop: Described, *, newest: int = NEWEST) -> Documents:
+    """Read a shop and return its documents; which properties arrived is seen in the `newest` events."""
     with shop.store.snapshot() as snapshot:
-        observed = observe(shop, snapshot)
+        observed = observe(shop, snapshot, newest=newest)
         return Documents(
             shop.name,
             tuple(shop.use_cases),
