@@ -158,7 +158,7 @@ def test_the_store_at_home_takes_them(tmp_path: Path, region: str, kept: int) ->
 
 
 def test_every_place_somebody_may_be_in_has_to_be_satisfied(tmp_path: Path) -> None:
-    """Conflict means strictest: of a decision's place and the person's own, each asks; with none known, nothing goes."""
+    """Conflict means strictest: of a decision's place and the person's own, each asks; none known, nothing goes."""
     folder = tmp_path / "shop"
     make_shop(folder, place="")
     write_vendors(folder, changed(RECORD, transfer=None))
