@@ -15,6 +15,8 @@ from tillwise.vocabulary.clock import Milliseconds, wall_now
 from tillwise.vocabulary.store import Snapshot, Transaction
 
 LONGEST_REASON: Final = 200
+COMMAND_LINE: Final = "command line"
+"""Who looks when somebody at the shop's own machine does: the machine's login is not ours to check."""
 
 _COLUMNS: Final = "r.id, r.wall, r.who, r.what, r.purpose, r.reason, r.people, r.decision_id"
 

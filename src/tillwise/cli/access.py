@@ -10,7 +10,7 @@ from typing import Final
 import click
 
 from tillwise.access.person import list_people
-from tillwise.access.reads import Read, log_read
+from tillwise.access.reads import COMMAND_LINE, Read, log_read
 from tillwise.access.roles import load_roles
 from tillwise.app import App, build_app
 from tillwise.cli.accounts import minute, moment_of
@@ -23,7 +23,6 @@ from tillwise.rights.person import find_person
 from tillwise.vocabulary.clock import wall_now
 from tillwise.vocabulary.store import Snapshot
 
-WHO: Final = "command line"
 _SHOWN: Final = 20
 
 
@@ -81,7 +80,9 @@ def seen_command(subject: str, shop: Path, *, anonymous: bool, as_json: bool) ->
             reads = reads_of(snapshot, person)
             names = _names(snapshot)
         app.store.commit(
-            lambda t: log_read(t, who=WHO, what="access seen", reason="who saw this person", subjects=person.keys)
+            lambda t: log_read(
+                t, who=COMMAND_LINE, what="access seen", reason="who saw this person", subjects=person.keys
+            )
         ).result()
     finally:
         app.close()
@@ -135,7 +136,9 @@ def _write(app: App, found: Exposure, out: Path) -> None:
     with app.store.snapshot() as snapshot:
         texts = user_ids(snapshot, app.secrets, everyone)
     app.store.commit(
-        lambda t: log_read(t, who=WHO, what="access who-saw", reason="list of people affected", subjects=everyone)
+        lambda t: log_read(
+            t, who=COMMAND_LINE, what="access who-saw", reason="list of people affected", subjects=everyone
+        )
     ).result()
     try:
         descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

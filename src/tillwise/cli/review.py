@@ -8,10 +8,12 @@ from pathlib import Path
 import click
 import msgspec
 
-from tillwise.app import build_app
+from tillwise.access.reads import COMMAND_LINE, log_read
+from tillwise.app import App, build_app
 from tillwise.cli.main import json_option, shop_option
 from tillwise.cli.show import Show
-from tillwise.review.case import Case
+from tillwise.review.case import Case, subjects_of
+from tillwise.vocabulary.store import Transaction
 
 
 @click.group()
@@ -28,6 +30,7 @@ def list_command(limit: int, shop: Path, *, as_json: bool) -> None:
     app = build_app(shop)
     try:
         cases = app.reviews.waiting(limit=limit)
+        _note_read(app, "review list", cases)
     finally:
         app.close()
     _show_cases(Show(as_json), cases)
@@ -44,6 +47,8 @@ def take_command(decision_id: str | None, reviewer: str, shop: Path, *, as_json:
     app = build_app(shop)
     try:
         case = app.reviews.take(reviewer, decision_id)
+        if case is not None:
+            _note_read(app, "review take", [case])
         told = None if case is None else app.replayer.explain(case.decision_id)
     finally:
         app.close()
@@ -75,6 +80,18 @@ def decide_command(decision_id: str, verdict: str, reason: str, reviewer: str, s
     show = Show(as_json)
     show.document(msgspec.to_builtins(case))
     show.line(f"{case.decision_id}: {verdict}")
+
+
+def _note_read(app: App, what: str, cases: list[Case]) -> None:
+    """Write down whose cases somebody is shown at a terminal, before they are."""
+
+    def work(transaction: Transaction) -> None:
+        ids = [case.decision_id for case in cases]
+        one = ids[0] if len(ids) == 1 else None
+        about = subjects_of(transaction, ids)
+        log_read(transaction, who=COMMAND_LINE, what=what, reason="review", subjects=about, decision_id=one)
+
+    app.store.commit(work).result()
 
 
 def _show_cases(show: Show, cases: list[Case]) -> None:
