@@ -28,7 +28,8 @@ STAYS: Final = {
 _RECEIPT: Final = ("decision_id", "use_case", "at", "wall", "action", "model", "degraded", "simulated", "body")
 _CONSENTS: Final = Rows("consent", (
     Part("consents", "subject", "keys",
-         ("seq", "at", "purpose", "state", "basis", "place", "notice", "evidence", "source")),
+         ("seq", "at", "purpose", "state", "basis", "place", "notice", "evidence", "source", "age", "guardian", "since",
+          "material")),
     Part("notices_served", "subject", "keys", ("id", "sha256", "place", "at")),
 ))  # fmt: skip
 _REVIEWS: Final = Rows("reviews", (
