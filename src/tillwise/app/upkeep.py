@@ -11,6 +11,7 @@ from typing import Final
 
 from tillwise.app.auditing import AuditKeeper, copy_target
 from tillwise.app.build import App
+from tillwise.app.keeper import RetentionKeeper
 from tillwise.app.outbound import Deliverer
 from tillwise.app.own_rules import RulesInForce
 from tillwise.errors import TillwiseError
@@ -30,12 +31,14 @@ class Upkeep:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tillwise-upkeep", daemon=True)
         self._audit = AuditKeeper(app.store, app.secrets, copy_target(app.folder, app.settings.audit.copy_to))
+        self._retention = RetentionKeeper(app.keeping)
         self._outbound = Deliverer(app.outbound.sinks)
 
     def start(self) -> Upkeep:
         """Do everything once in the thread, then again at intervals."""
         self._thread.start()
         self._audit.start()
+        self._retention.start()
         self._outbound.start()
         return self
 
@@ -44,6 +47,7 @@ class Upkeep:
         self._stop.set()
         self._outbound.stop()
         self._audit.stop()
+        self._retention.stop()
         if self._thread.ident is not None:
             self._thread.join()
 

@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "inventory": "tillwise.cli.inventory",
     "notice": "tillwise.cli.notice",
     "ropa": "tillwise.cli.ropa",
+    "retention": "tillwise.cli.retention",
     "audit": "tillwise.cli.audit",
     "features": "tillwise.cli.features",
     "keys": "tillwise.cli.keys",

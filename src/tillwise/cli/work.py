@@ -37,10 +37,12 @@ def _work(app: App) -> dict[str, object]:
         items = app.shelf.refresh(snapshot, max(head.at, app.clock.now()), head.epoch)
     keeper = AuditKeeper(app.store, app.secrets, copy_target(app.folder, app.settings.audit.copy_to))
     forgotten = app.store.commit(lambda transaction: receipts.forget_requests(transaction, wall_now())).result()
+    kept = app.keeping.run_if_due()
     return {
         "item snapshot": f"{len(items)} items, {items.name[:19]}",
         "segments exported up to position": app.segments.export(app.store),
         "request ids forgotten": forgotten,
+        "rows past their retention": "ran within a day" if kept is None else f"{kept.rows} deleted",
         **{
             f"sink {name}": f"{did.arrived} arrived, {did.withheld} may not leave, {did.put_off} again later"
             for name, did in app.outbound.sinks.deliver().items()

@@ -7,9 +7,9 @@ are left alone. Data dated by the log are old when the log says so: in a shop wh
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -22,7 +22,7 @@ from tillwise.privacy.retention import DAY, Keeping, Retention
 from tillwise.settings import Secrets
 from tillwise.vocabulary.canonical import Json
 from tillwise.vocabulary.clock import Milliseconds, wall_now
-from tillwise.vocabulary.store import Store, Transaction
+from tillwise.vocabulary.store import Snapshot, Store, Transaction
 
 TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS retention_runs (id INTEGER PRIMARY KEY, wall INTEGER NOT NULL, finished INTEGER,"
@@ -32,6 +32,8 @@ TABLES: Final = (
 """`retention_pending`: positions deleted from the tables that the exported log may still hold."""
 EVERY: Final = DAY - 3_600_000
 """A run is due a little less than a day after the last one began, so that a daily timer never skips a day."""
+TAKES: Final = 3_600_000
+"""For so long a run that was begun and not finished may still be going on in another process."""
 ACT: Final = "retention"
 KEYS_AT_ONCE: Final = 1_000
 
@@ -85,15 +87,17 @@ class RetentionJob:
     def due(self) -> bool:
         """Return whether a day has gone by since the last run began."""
         with self.store.snapshot() as snapshot:
-            row = snapshot.one("SELECT max(wall) FROM retention_runs")
-        return row is None or row[0] is None or row[0] + EVERY <= self.wall()
+            return _free(snapshot, self.wall())
 
-    def run_if_due(self) -> Run | None:
+    def run_if_due(self, stopped: Callable[[], bool] = lambda: False) -> Run | None:
         """Run once a day; None when it ran lately, here or in another process."""
-        return self.run(forced=False) if self.due() else None
+        return self.run(forced=False, stopped=stopped) if self.due() else None
 
-    def run(self, *, forced: bool = True) -> Run | None:
-        """Delete everything that is due, and leave a proof; repeating it does no harm."""
+    def run(self, *, forced: bool = True, stopped: Callable[[], bool] = lambda: False) -> Run | None:
+        """Delete everything that is due, and leave a proof; repeating it does no harm.
+
+        `stopped` ends it early, between two pages: such a run leaves no proof, and the next one goes on.
+        """
         number = self.store.commit(lambda transaction: self._begin(transaction, forced=forced)).result()
         if number is None:
             return None
@@ -107,6 +111,9 @@ class RetentionJob:
             cut_offs[row.name] = moment
             for counts in self._delete(row, Cutoff(moment, kept, seen)):
                 deleted.setdefault(row.name, Counter()).update(counts)
+                if stopped():
+                    self.store.commit(lambda transaction: _give_up(transaction, number)).result()
+                    return None
         if profiles := self._profiles(seen - kept):
             deleted["profiles"] = Counter(subjects=profiles)
         while self.store.commit(lambda transaction: give_keys(transaction, self.secrets, KEYS_AT_ONCE)).result():
@@ -117,11 +124,10 @@ class RetentionJob:
 
     def _begin(self, transaction: Transaction, *, forced: bool) -> int | None:
         """Take the run, so that no two processes do it at once."""
-        row = transaction.one("SELECT max(wall), max(id) FROM retention_runs")
-        last, number = row if row is not None else (None, None)
-        if not forced and last is not None and last + EVERY > self.wall():
+        if not forced and not _free(transaction, self.wall()):
             return None
-        number = (number or 0) + 1
+        row = transaction.one("SELECT max(id) FROM retention_runs")
+        number = ((row[0] if row is not None else None) or 0) + 1
         sql = "INSERT INTO retention_runs (id, wall, body) VALUES (?, ?, '{}')"
         transaction.run(sql, (number, self.wall()))
         return int(number)
@@ -164,9 +170,15 @@ class RetentionJob:
         return files
 
 
-def last_runs(rows: Sequence[tuple[Any, ...]]) -> list[Json]:
-    """Return runs as they are shown, from rows (wall, finished, body)."""
-    return [{"began": row[0], "finished": row[1], **msgspec.json.decode(row[2])} for row in rows]
+def _free(snapshot: Snapshot, now: Milliseconds) -> bool:
+    """Return whether no run was finished within a day, and none began within an hour that may still go on."""
+    row = snapshot.one("SELECT max(CASE WHEN finished IS NULL THEN 0 ELSE wall END), max(wall) FROM retention_runs")
+    finished, began = row if row is not None else (None, None)
+    return (finished or 0) + EVERY <= now and (began or 0) + TAKES <= now
+
+
+def _give_up(transaction: Transaction, number: int) -> None:
+    transaction.run("DELETE FROM retention_runs WHERE id = ?", (number,))
 
 
 def _finish(transaction: Transaction, number: int, done: Run) -> None:

@@ -16,6 +16,7 @@ from tillwise.app.doctor.place import files, law
 from tillwise.app.doctor.recipients import recipients
 from tillwise.app.doctor.releases import releases
 from tillwise.app.doctor.requests import requests
+from tillwise.app.doctor.retention import retention
 
 
 def examine(app: App) -> list[Finding]:
@@ -37,4 +38,5 @@ def _all(app: App) -> Iterator[Finding]:
         yield from recipients(app, snapshot)
         yield from inventory(app, snapshot)
         yield from notices(app, snapshot)
+        yield from retention(app, snapshot)
         yield from audit(snapshot)
