@@ -117,6 +117,9 @@ def test_access_shows_every_kind_of_data(shop: Lived) -> None:
     assert [each for each in ("canary", "v-canary", "wish of canary", "o-canary", decision) if each not in text] == []
     assert data["requests"][0]["kind"] == "access"
     assert "human_review" in data["information"][0]["rights"]
+    assert "notice" not in data["information"][0], "this test's rights know no notice"
+    told = shop.app.rights.ask(ask("canary", Kind.ACCESS)).data or {}
+    assert "complain" in told["information"][0]["notice"], "the notice in force at their place comes with it"
     assert answered.request.law == "GDPR 12(3)", "the place is known from what they said"
     portable = shop.rights.ask(ask("canary", Kind.PORTABILITY)).data
     assert portable is not None

@@ -27,9 +27,10 @@ from tillwise.api.shop import Shop
 from tillwise.decisions.answer import rfc3339
 from tillwise.errors import NotPermitted
 from tillwise.rights.export import as_json, as_zip
-from tillwise.rights.request import Delay, RightsRequest, State
+from tillwise.rights.request import RightsRequest, State
 from tillwise.rights.requests import receipt_of
 from tillwise.rights.rights import Rights
+from tillwise.rights.telling import tell
 from tillwise.vocabulary.canonical import Json
 from tillwise.vocabulary.clock import wall_now
 
@@ -197,21 +198,6 @@ class _Desk:
             steps=[StepTold(rfc3339(each.wall), each.what, each.state.value, each.who, each.reason) for each in steps],
             receipt=signed,
         )  # fmt: skip
-
-
-def tell(request: RightsRequest, reasons: list[str]) -> str:
-    """Return what the person is to be told now."""
-    by = rfc3339(request.deadline)[:10]
-    if request.state is State.REFUSED:
-        return "Your request was refused; the receipt names the reason. You may complain to a supervisory authority."
-    if request.state is State.DONE:
-        return "Your request is answered; the receipt says what was done."
-    if request.extended:
-        why = next((each.told for each in Delay if each.value in reasons), "")
-        return f"{why} You get an answer by {by}."
-    if not request.identity:
-        return f"We have your request. First we check that it is you who asks; you get an answer by {by}."
-    return f"We have your request, and are working on it; you get an answer by {by}."
 
 
 def _named(name: str) -> Headers:

@@ -41,8 +41,9 @@ from tillwise.outcomes import outcomes
 from tillwise.outcomes.outcomes import OnOutcome
 from tillwise.privacy import holds, ledger
 from tillwise.privacy.gate import Gate
-from tillwise.privacy.retention import Retention, load_retention
+from tillwise.privacy.notice import Notice
 from tillwise.privacy.own_rules import read_own_rules
+from tillwise.privacy.retention import Retention, load_retention
 from tillwise.privacy.revisions import keep_revision
 from tillwise.privacy.rule_file import load_rules
 from tillwise.releases.cache import ModelCache
@@ -60,6 +61,7 @@ from tillwise.settings import Secrets, Settings, ShopFolder
 from tillwise.stores.sqlite import SqliteStore
 from tillwise.use_cases import churn, fraud, recommendations
 from tillwise.use_cases.recommendations import RecommendationPolicy
+from tillwise.vocabulary.canonical import Json
 from tillwise.vocabulary.clock import LogClock, wall_now
 from tillwise.vocabulary.store import Store
 
@@ -168,6 +170,7 @@ def build_app(path: Path) -> App:
     rights = Rights(
         store, secrets, clock, replayer, lineage=Lineage(gate, releases, use_cases),
         rows=row_holders(tile_writer, secrets), files=file_holders(segments, written),
+        notice=lambda place: _noticed(notices.current(place)),
     )  # fmt: skip
     road = Road(
         store, gate, models, secrets, clock, on_receipt=(Enqueue(), ReviewObjected(use_cases), *outbound.on_receipt)
@@ -198,6 +201,11 @@ def build_app(path: Path) -> App:
         use_cases=use_cases,
         learners=learners,
     )
+
+
+def _noticed(notice: Notice) -> Json:
+    """Return what an answer to access tells about the notice in force."""
+    return {"notice_id": notice.notice_id, "notice": notice.long}
 
 
 def _use_cases(

@@ -14,6 +14,7 @@ from tillwise.rights.asked import Asked
 from tillwise.rights.deadlines import due
 from tillwise.rights.request import DAY, FINAL, HANDED, Delay, Kind, Refusal, RightsRequest
 from tillwise.rights.rights import Rights
+from tillwise.rights.telling import tell
 from tillwise.vocabulary.canonical import Json
 from tillwise.vocabulary.clock import Milliseconds
 
@@ -59,6 +60,11 @@ class Line:
     pending: bool
 
     @property
+    def day(self) -> str:
+        """Return the day that counts: by when to answer, or when it was answered."""
+        return _day(self.request.deadline if self.request.finished is None else self.request.finished)
+
+    @property
     def kind(self) -> str:
         """Return what is asked, in words."""
         return KINDS[self.request.kind]
@@ -100,10 +106,10 @@ def request_page(
     request = rights.requests.find(request_id)
     asked = rights.requests.asked(request_id)
     until = due(request.place, request.kind, request.received).extended
-    open_ = request.state not in FINAL
+    open_, steps = request.state not in FINAL, rights.requests.steps(request_id)
     return pages.render(
         "request.html", shop=shop, signed_in=bar or True, line=line(request, wall), request=request,
-        asked=_details(asked), steps=rights.requests.steps(request_id), problem=problem,
+        asked=_details(asked), steps=steps, tell=tell(request, (each.reason for each in steps)), problem=problem,
         open=open_, may_act=may_act and open_, reasons=_refusals(request, asked), delays=DELAYS,
         extendable=open_ and not request.extended and until is not None and not request.overdue(wall),
         until=until, law=_law(request), irreversible=request.kind in IRREVERSIBLE,
@@ -139,7 +145,36 @@ def _details(asked: Asked | None) -> list[tuple[str, str]]:
 
 
 def _results(result: Json) -> list[tuple[str, str]]:
-    return [(pages.words(name), _plain(value)) for name, value in result.items()]
+    """Return what came of a request in a few words each; every count stands in the receipt."""
+    said: list[tuple[str, str]] = []
+    for name, value in result.items():
+        if name in ("rows", "files") and isinstance(value, dict):
+            said.append((name, ", ".join(f"{pages.words(each)} {_total(n):,}" for each, n in value.items()) or "none"))
+        elif name == "models":
+            said.append(("learnt from them", _models(value)))
+        elif name in ("erased", "person_informed"):
+            said.append((pages.words(name), _day(value)))
+        else:
+            said.append((pages.words(name), _plain(value)))
+    return said
+
+
+def _total(counts: object) -> int:
+    return sum(counts.values()) if isinstance(counts, dict) else int(str(counts))
+
+
+def _models(models: list[Json]) -> str:
+    """Return how many models per use case, and until when those that answer are learnt anew."""
+    many: dict[str, int] = {}
+    for each in models:
+        many[each["use_case"]] = many.get(each["use_case"], 0) + 1
+    cases = ", ".join(f"{n} of {pages.words(name)}" for name, n in many.items())
+    until = max((each.get("renewal_due", 0) for each in models), default=0)
+    return f"{cases}; those that answer are learnt anew by {_day(until)}" if until else cases
+
+
+def _day(moment: Milliseconds) -> str:
+    return pages.moment(moment).partition(",")[0]
 
 
 def _plain(value: object) -> str:

@@ -175,7 +175,7 @@ def scheduled_by(snapshot: Snapshot, request_id: str) -> list[Json]:
     rows = snapshot.all(
         "SELECT use_case, version, due FROM renewals WHERE request = ? ORDER BY use_case, version", (request_id,)
     )
-    return [{"use_case": row[0], "model": row[1], "renewed_by": row[2]} for row in rows]
+    return [{"use_case": row[0], "model": row[1], "renewal_due": row[2]} for row in rows]
 
 
 def _fitted(card: ModelCard) -> tuple[int, int]:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
 from tillwise.audit.log import enter_act
-from tillwise.errors import Conflict, InvalidInput, NotFound, NotPermitted
+from tillwise.errors import Conflict, InvalidInput, NotPermitted
 from tillwise.events.people import find_pseudonym
 from tillwise.rights.asked import Asked, person_mark, seal, unseal
 from tillwise.rights.deadlines import due
 from tillwise.rights.entered import REQUEST
 from tillwise.rights.request import (
-    DAY,
-    FETCH_DAYS,
     FINAL,
     HANDED,
     NEXT,
@@ -27,32 +24,28 @@ from tillwise.rights.request import (
     State,
     Step,
 )
+from tillwise.rights.request_rows import (
+    COLUMNS,
+    Month,
+    add_step,
+    find,
+    insert,
+    let_go,
+    receipt_of,
+    request_of,
+    steps_of,
+)
 from tillwise.settings import Secrets
 from tillwise.vocabulary.canonical import Json
 from tillwise.vocabulary.clock import Milliseconds, wall_now
 from tillwise.vocabulary.identity import new_decision_id
 from tillwise.vocabulary.purpose import Purpose
-from tillwise.vocabulary.store import Row, Snapshot, Store, Transaction
+from tillwise.vocabulary.store import Snapshot, Store, Transaction
 
 __all__ = ["Asked", "Requests", "find", "person_mark", "receipt_of", "steps_of"]
 
 SHOP: Final = "shop"
 """Who did it, when nobody was named."""
-_COLUMNS: Final = (
-    "id, person, kind, place, law, received, deadline, extended, state, identity, refusal, finished, result"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Month:
-    """The requests that came in one month (UTC): how many, and what became of them."""
-
-    month: str
-    received: int
-    done: int
-    refused: int
-    late: int
-    """Answered after their deadline, or still open behind it."""
 
 
 class Requests:
@@ -85,27 +78,27 @@ class Requests:
             if request.identity and not waiting.identity:
                 return self._verify(transaction, waiting.id, who)
             return waiting
-        _insert(transaction, request)
+        insert(transaction, request)
         subject = find_pseudonym(transaction, self._secrets, asked.subject, anonymous=asked.anonymous)
         transaction.run(
             "INSERT INTO rights_asked (request, subject, until, sealed) VALUES (?, ?, 0, ?)",
             (request.id, subject, seal(self._secrets, request.id, asked)),
         )
-        _step(transaction, request, "received", who, self._wall())
+        add_step(transaction, request, "received", who, self._wall())
         if not request.identity:
             return self._move(transaction, request.id, State.VERIFYING, who, "identity is to be checked")
         return request
 
     def _waiting(self, transaction: Transaction, request: RightsRequest, asked: Asked) -> RightsRequest | None:
         rows = transaction.all(
-            f"SELECT {_COLUMNS} FROM rights_requests WHERE person = ? AND kind = ? AND finished IS NULL"
+            f"SELECT {COLUMNS} FROM rights_requests WHERE person = ? AND kind = ? AND finished IS NULL"
             " ORDER BY received",
             (request.person, request.kind.value),
         )
         for row in rows:
             before = self._asked(transaction, row[0])
             if before is None or before.same(asked):  # None: begun by an erasure that goes on, or by an older release
-                return _request(row)
+                return request_of(row)
         return None
 
     def find(self, request_id: str) -> RightsRequest:
@@ -137,17 +130,17 @@ class Requests:
     def open(self) -> list[RightsRequest]:
         """Return what is not answered yet, the nearest deadline first."""
         with self._store.snapshot() as snapshot:
-            rows = snapshot.all(f"SELECT {_COLUMNS} FROM rights_requests WHERE finished IS NULL ORDER BY deadline, id")
-        return [_request(row) for row in rows]
+            rows = snapshot.all(f"SELECT {COLUMNS} FROM rights_requests WHERE finished IS NULL ORDER BY deadline, id")
+        return [request_of(row) for row in rows]
 
     def finished(self, limit: int = 50) -> list[RightsRequest]:
         """Return what was answered, the newest first."""
         with self._store.snapshot() as snapshot:
             rows = snapshot.all(
-                f"SELECT {_COLUMNS} FROM rights_requests WHERE finished IS NOT NULL ORDER BY finished DESC LIMIT ?",
+                f"SELECT {COLUMNS} FROM rights_requests WHERE finished IS NOT NULL ORDER BY finished DESC LIMIT ?",
                 (limit,),
             )
-        return [_request(row) for row in rows]
+        return [request_of(row) for row in rows]
 
     def of(self, marks: tuple[bytes, ...]) -> list[RightsRequest]:
         """Return every request of a person, by their keyed marks, the oldest first."""
@@ -155,9 +148,9 @@ class Requests:
             rows = [
                 row
                 for mark in marks
-                for row in snapshot.all(f"SELECT {_COLUMNS} FROM rights_requests WHERE person = ?", (mark,))
+                for row in snapshot.all(f"SELECT {COLUMNS} FROM rights_requests WHERE person = ?", (mark,))
             ]
-        return sorted((_request(row) for row in rows), key=lambda request: request.received)
+        return sorted((request_of(row) for row in rows), key=lambda request: request.received)
 
     def months(self, limit: int = 12) -> list[Month]:
         """Return the counts per month, the newest first."""
@@ -191,7 +184,7 @@ class Requests:
             if request.overdue(self._wall()):
                 raise Conflict("its deadline is over: an extension is told before that (GDPR 12(3)); answer it now")
             transaction.run("UPDATE rights_requests SET deadline = ?, extended = 1 WHERE id = ?", (until, request_id))
-            _step(transaction, request, "extended", who, self._wall(), reason.value)
+            add_step(transaction, request, "extended", who, self._wall(), reason.value)
             return find(transaction, request_id)
 
         return self._store.commit(work).result()
@@ -270,57 +263,11 @@ class Requests:
         changes = ", ".join(f"{name} = ?" for name in values)
         transaction.run(f"UPDATE rights_requests SET {changes} WHERE id = ?", (*values.values(), request_id))
         moved = find(transaction, request_id)
-        _step(transaction, moved, state.value, who, wall, why)
+        add_step(transaction, moved, state.value, who, wall, why)
         if finished is not None:
-            _let_go(transaction, moved, finished)
+            let_go(transaction, moved, finished)
             enter_act(transaction, REQUEST, receipt_of(moved))
         return moved
-
-
-def find(snapshot: Snapshot, request_id: str) -> RightsRequest:
-    """Return a request; raise NotFound."""
-    row = snapshot.one(f"SELECT {_COLUMNS} FROM rights_requests WHERE id = ?", (request_id,))
-    if row is None:
-        raise NotFound(f"no request '{request_id[:80]}' was ever received")
-    return _request(row)
-
-
-def steps_of(snapshot: Snapshot, request_id: str) -> list[Step]:
-    """Return every step of a request, the first one first."""
-    rows = snapshot.all(
-        "SELECT wall, what, state, who, reason FROM rights_steps WHERE request = ? ORDER BY n", (request_id,)
-    )
-    return [Step(row[0], row[1], State(row[2]), row[3], row[4]) for row in rows]
-
-
-def receipt_of(request: RightsRequest) -> Json:
-    """Return what is handed to the person, and entered in the audit log, when a request is answered."""
-    return {
-        "request": request.id, "kind": request.kind.value, "state": request.state.value, "place": request.place,
-        "law": request.law, "received": request.received, "deadline": request.deadline, "extended": request.extended,
-        "finished": request.finished, "refusal": None if request.refusal is None else request.refusal.value,
-        "justification": None if request.refusal is None else request.refusal.dpv,
-        "result": msgspec.json.decode(request.result),
-    }  # fmt: skip
-
-
-def _let_go(transaction: Transaction, request: RightsRequest, finished: Milliseconds) -> None:
-    """Forget who asked what, but for a copy that may be fetched for some days."""
-    if request.state is State.DONE and request.kind in HANDED:
-        until = finished + FETCH_DAYS * DAY
-        transaction.run("UPDATE rights_asked SET until = ? WHERE request = ?", (until, request.id))
-    else:
-        transaction.run("DELETE FROM rights_asked WHERE request = ?", (request.id,))
-
-
-def _step(
-    transaction: Transaction, request: RightsRequest, what: str, who: str, wall: Milliseconds, reason: str = ""
-) -> None:
-    transaction.run(
-        "INSERT INTO rights_steps (request, n, wall, what, state, who, reason) VALUES (?,"
-        " (SELECT count(*) + 1 FROM rights_steps WHERE request = ?), ?, ?, ?, ?, ?)",
-        (request.id, request.id, wall, what, request.state.value, who, reason),
-    )
 
 
 def _one_of(codes: type[Any], text: str, what_for: str) -> Any:
@@ -328,18 +275,3 @@ def _one_of(codes: type[Any], text: str, what_for: str) -> Any:
     if text not in known:
         raise InvalidInput(f"'{text[:40]}' is no reason {what_for}; one of: {', '.join(known)}", field="reason")
     return known[text]
-
-
-def _insert(transaction: Transaction, request: RightsRequest) -> None:
-    transaction.run(
-        f"INSERT INTO rights_requests ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (request.id, request.person, request.kind.value, request.place, request.law, request.received,
-         request.deadline, 0, request.state.value, int(request.identity), None, None, request.result),
-    )  # fmt: skip
-
-
-def _request(row: Row) -> RightsRequest:
-    return RightsRequest(
-        row[0], row[1], Kind(row[2]), row[3], row[4], row[5], row[6], bool(row[7]), State(row[8]), bool(row[9]),
-        None if row[10] is None else Refusal(row[10]), row[11], row[12],
-    )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from tillwise.errors import Conflict, InvalidInput, NotFound
 from tillwise.events.people import traits_of
 from tillwise.privacy import served
 from tillwise.privacy.consent_receipt import ALGORITHM, ReceiptSigner
+from tillwise.privacy.holds import refuse_held
 from tillwise.rights import lineage as lineage_room
 from tillwise.rights import request as request_room
 from tillwise.rights.asked import OBJECTED, Asked, Corrections
@@ -62,7 +63,9 @@ class Rights:
         lineage: Lineage,
         rows: Sequence[Holder],
         files: Sequence[FileHolder] = (),
+        notice: Callable[[str], Json] | None = None,
     ) -> None:
+        """Wire the answers; `notice` gives the notice in force at a place, which an answer to access also holds."""
         store.create((*TABLES, *served.TABLES, *access_tables.TABLES))
         self.requests = Requests(store, secrets, clock.wall)
         self.lineage = lineage
@@ -72,7 +75,7 @@ class Rights:
         self._rows = tuple(rows)
         self._erasure = Erasure(store, secrets, rows, files)
         self._signer = ReceiptSigner(secrets)
-        self._work = Work(store, secrets, clock, replayer, self.requests, self._rows, lineage)
+        self._work = Work(store, secrets, clock, replayer, self.requests, self._rows, lineage, notice)
 
     def ask(self, asked: Asked, *, who: str = SHOP) -> Answered:
         """Take a request in. With proof of identity it is carried out at once; without, it waits and nothing happens.
@@ -224,6 +227,7 @@ class Rights:
     def _erase(self, request: RightsRequest, asked: Asked, person: Person, who: str) -> Answered:
         """Erase; which models learnt from the person is noted first, while it can still be found out."""
         with self._store.snapshot() as snapshot:
+            refuse_held(snapshot, person.keys)
             learnt = self.lineage.learnt_from(snapshot, person)
         self._store.commit(
             lambda t: schedule(t, request.id, learnt, why="erasure", now=self._clock.now(), wall=self._clock.wall())

@@ -43,6 +43,7 @@ class Work:
     requests: Requests
     rows: Sequence[Holder]
     lineage: Lineage
+    notice: Callable[[str], Json] | None = None
 
     def carry_out(self, request: RightsRequest, asked: Asked, person: Person) -> Answer:
         """Do what was asked; raise Conflict or NotFound when it cannot be done so."""
@@ -69,7 +70,8 @@ class Work:
         if request.kind is Kind.ACCESS:
             data["requests"] = [self._told(each) for each in self.requests.of(self._marks(person))]
             data["models"] = [each.told() for each in learnt]
-            data["information"] = self.lineage.information(request.place)
+            noticed = {} if self.notice is None else self.notice(request.place)
+            data["information"] = [{**each, **noticed} for each in self.lineage.information(request.place)]
         return data
 
     def explained(self, asked: Asked, person: Person) -> Json:
