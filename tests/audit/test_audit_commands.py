@@ -215,8 +215,10 @@ def test_a_bundle_holds_the_evidence_and_names_no_customer(evidence: tuple[Path,
     assert result.exit_code == 0, result.output
     with zipfile.ZipFile(out) as packed:
         files = {name: packed.read(name) for name in packed.namelist()}
-    assert {"acts.json", "rules.json", "requests.json", "decisions.json", "checkpoints.txt", "doctor.json",
-            "verification.json", "manifest.json", "manifest.sig"} <= files.keys()  # fmt: skip
+    assert {
+        "acts.json", "rules.json", "notices.json", "inventory.json", "ropa.html", "requests.json", "decisions.json",
+        "checkpoints.txt", "doctor.json", "verification.json", "manifest.json", "manifest.sig",
+    } <= files.keys()  # fmt: skip
     assert b"c-1" not in b"".join(files.values()).replace(b"sha256", b"")
     assert json.loads(files["decisions.json"])[0]["n"] == 3
     assert json.loads(files["verification.json"])["intact"] is True

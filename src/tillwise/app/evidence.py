@@ -22,6 +22,8 @@ from tillwise.app.doctor import examine
 from tillwise.app.evidence_tables import Period, tables
 from tillwise.audit.checkpoint import ORIGIN, Signer, is_signed, read_checkpoint
 from tillwise.audit.verify import verify
+from tillwise.documents.pages import whole
+from tillwise.documents.whole import documents
 from tillwise.errors import InvalidInput, NotFound, StoreUnavailable
 from tillwise.rights.entered import SOURCES
 from tillwise.vocabulary.clock import wall_now
@@ -46,6 +48,7 @@ def bundle(app: App, start: str, end: str, out: Path) -> dict[str, str]:
         files |= dict(_cards(app, snapshot, period))
         files["checkpoints.txt"] = _checkpoints(snapshot, period)
         found = verify(snapshot, SOURCES)
+    files |= _documents(app)
     files["verification.json"] = _pretty({**asdict(found), "root": found.root.hex(), "intact": found.intact})
     files["doctor.json"] = _pretty([asdict(finding) for finding in examine(app)])
     signer = Signer(app.secrets)
@@ -123,6 +126,17 @@ def _cards(app: App, snapshot: Snapshot, period: Period) -> Iterator[tuple[str, 
             yield f"cards/{version.removeprefix('sha256:')}.json", app.releases.card(snapshot, version).to_json()
         except NotFound:
             continue  # released before cards were kept: releases.json names it
+
+
+def _documents(app: App) -> dict[str, bytes]:
+    """Return inventory and record of processing as they are today, for programs and for people."""
+    found, name = documents(app.described), app.settings.shop.name
+    return {
+        "inventory.json": _pretty(found.fields),
+        "inventory.html": whole(f"Inventory of {name}", found.inventory_html()).encode(),
+        "ropa.json": _pretty(found.record),
+        "ropa.html": whole(f"Record of processing of {name}", found.record_html()).encode(),
+    }
 
 
 def _checkpoints(snapshot: Snapshot, period: Period) -> bytes:

@@ -68,6 +68,12 @@ _TABLES: Final = (
         "SELECT revision, wall FROM rule_revisions WHERE wall < ?2 AND ?1 IS NOT NULL ORDER BY wall",
     ),
     _Table(
+        "notices", "notices_in_force", ("number", "wall", "place", "language", "id", "told"),
+        "SELECT number, wall, place, language, id, told FROM notices_in_force n WHERE wall < ?2 AND (wall >= ?1 OR"
+        " number = (SELECT max(number) FROM notices_in_force b WHERE b.place = n.place AND b.language = n.language"
+        " AND b.wall < ?1)) ORDER BY number", parsed=("told",),
+    ),
+    _Table(
         "requests", "rights_requests",
         ("id", "kind", "place", "law", "received", "deadline", "extended", "state", "finished", "refusal", "kept"),
         "SELECT id, kind, place, law, received, deadline, extended, state, finished, refusal, CASE WHEN finished IS"
