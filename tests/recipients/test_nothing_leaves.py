@@ -222,6 +222,25 @@ def test_handing_over_to_a_controller_is_sharing(
     assert len(found.people) == (0 if cause else 1)
 
 
+def test_a_signal_is_remembered_for_what_leaves_later(border: Any) -> None:
+    """Who once sent Sec-GPC is not shared in a batch that has no browser; their own yes outweighs it."""
+    write_vendors(border.folder, changed(RECORD, role="controller"))
+    app = border.app
+    identify(app, "v-1", age_range="25-34")
+    say(app, "v-1", Purpose.MARKETING, State.GIVEN, place="US-CA")
+    who = About(key_of(app, "v-1"), place="US-CA")
+
+    def withheld() -> dict[str, int]:
+        with app.store.snapshot() as snapshot:
+            return dict(app.outbound.gate.may_send(snapshot, "mail-tool", Purpose.MARKETING, {BOUGHT}, [who]).withheld)
+
+    assert withheld() == {}
+    decide(app, "v-1", signals=frozenset({"gpc"}))
+    assert withheld() == {"gpc": 1}
+    say(app, "v-1", Purpose.SHARE, State.GIVEN, place="US-CA")
+    assert withheld() == {}
+
+
 def test_nobody_else_makes_a_sendable() -> None:
     """There is one gate: what it did not make cannot be made."""
     with pytest.raises(NotPermitted):

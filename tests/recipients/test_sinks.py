@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bordering_shop import RECORD, decide, key_of, make_shop, sink_settings, write_vendors
+from bordering_shop import RECORD, decide, fill, key_of, make_shop, sink_settings, write_vendors
 
 from tillwise.app import build_app
+from tillwise.app.outbound import remember_signals
 from tillwise.connectors.outbound_http import Line
 from tillwise.connectors.outbound_sinks import Delivered, Sinks
 from tillwise.errors import ConfigurationError
@@ -174,10 +175,14 @@ def test_odd_sinks_stop_the_start(tmp_path: Path, more: str, says: str) -> None:
 
 
 def test_a_shop_without_sinks_queues_nothing(tmp_path: Path) -> None:
-    """No sink, no hook: the road is as it was."""
+    """No sink, no queue: a decision writes nothing more than before."""
     make_shop(tmp_path / "shop")
     app = build_app(tmp_path / "shop")
     try:
-        assert (app.outbound.on_receipt, app.on_outcome) == ((), ())
+        fill(app, people=("u-1",))
+        decide(app, "u-1")
+        assert (app.outbound.on_receipt, app.on_outcome) == ((remember_signals,), ())
+        with app.store.snapshot() as snapshot:
+            assert (snapshot.all("SELECT * FROM outbox"), snapshot.all("SELECT * FROM signals_seen")) == ([], [])
     finally:
         app.close()

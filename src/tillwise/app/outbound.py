@@ -10,28 +10,29 @@ from pathlib import Path
 from typing import Final
 
 from tillwise.connectors.outbound_sinks import Sinks
+from tillwise.decisions.receipts import Kept
 from tillwise.decisions.recording import OnReceipt
 from tillwise.decisions.use_case import UseCase
 from tillwise.errors import TillwiseError
 from tillwise.outcomes.outcomes import OnOutcome
 from tillwise.privacy.gate import Gate
-from tillwise.recipients import book, outbox, sent, transfers
+from tillwise.recipients import book, outbox, sent, signals, transfers
 from tillwise.recipients.book import VendorBook, note_records
 from tillwise.recipients.borders import load_borders
 from tillwise.recipients.gate import OutboundGate
 from tillwise.recipients.intake import HomeGuard
 from tillwise.settings import Secrets, Settings
 from tillwise.vocabulary.clock import LogClock
-from tillwise.vocabulary.store import Store
+from tillwise.vocabulary.store import Store, Transaction
 
 EVERY_SECONDS: Final = 2.0
 _log = logging.getLogger("tillwise.outbound")
-TABLES: Final = (*book.TABLES, *outbox.TABLES, *sent.TABLES, *transfers.TABLES)
+TABLES: Final = (*book.TABLES, *outbox.TABLES, *sent.TABLES, *signals.TABLES, *transfers.TABLES)
 
 
 @dataclass(frozen=True, slots=True)
 class Outbound:
-    """Everything at the shop's border. The hooks are empty where there is no sink: it costs nothing then."""
+    """Everything at the shop's border. Where there is no sink, nothing is queued."""
 
     book: VendorBook
     gate: OutboundGate
@@ -53,9 +54,17 @@ def make_outbound(
     sinks = Sinks(store, secrets, clock, outward, settings.sinks, use_cases)
     if not records.problem:
         store.commit(lambda transaction: note_records(transaction, records, clock.wall())).result()
-    hooks = ((sinks.on_receipt,), (sinks.on_outcome,)) if settings.sinks else ((), ())
+    hooks = ((remember_signals, sinks.on_receipt), (sinks.on_outcome,)) if settings.sinks else ((remember_signals,), ())
     guard = HomeGuard(borders, secrets, settings.shop.region)
     return Outbound(records, outward, sinks, guard, *hooks)
+
+
+def remember_signals(transaction: Transaction, kept: Kept) -> None:
+    """Keep the privacy signals a decision's request carried; nothing is written for one without."""
+    if kept.receipt.permit.signals:
+        for key in (kept.subject, kept.anonymous):
+            if key is not None:
+                signals.remember(transaction, key, kept.receipt.permit.signals, kept.receipt.wall)
 
 
 class Deliverer:

@@ -24,6 +24,7 @@ from tillwise.privacy.purposes import UNKNOWN
 from tillwise.recipients.book import VendorBook
 from tillwise.recipients.borders import Borders
 from tillwise.recipients.causes import Cause, cause_of
+from tillwise.recipients.signals import remembered
 from tillwise.recipients.transfers import agreed
 from tillwise.recipients.vendor import Vendor, banned, day_of
 from tillwise.settings import Secrets
@@ -112,7 +113,9 @@ class OutboundGate:
             head.epoch, max(head.at, self._clock.now()), 2 * _EVER
         )  # what is said counts at once, whatever the log clock says
         countries = _countries(snapshot, people)
-        for person in people:
+        signalled = remembered(snapshot, [each.key for each in people])
+        for each in people:
+            person = each._replace(signals=each.signals | signalled.get(each.key, frozenset()))
             places = self._places(snapshot, person, countries.get(person.key))
             cause = self._refusal(snapshot, record, purpose, person, places, point)
             if cause:

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from tillwise.recipients import outbox, sent, transfers
+from tillwise.recipients import outbox, sent, signals, transfers
 from tillwise.rights.holder import Counts, Part, Rows
 from tillwise.rights.person import Person
 from tillwise.vocabulary.canonical import Json
 from tillwise.vocabulary.clock import wall_now
 from tillwise.vocabulary.store import Snapshot, Transaction
 
-TABLES: Final = (*outbox.TABLES, *sent.TABLES, *transfers.TABLES)
+TABLES: Final = (*outbox.TABLES, *sent.TABLES, *signals.TABLES, *transfers.TABLES)
 TELL: Final = "has to be told: "
 """In the counts of an erasure, before the name of each recipient."""
 
@@ -26,6 +26,7 @@ class Recipients(Rows):
     def __init__(self) -> None:
         super().__init__("recipients", (
             Part("sent_people", "subject", "keys"),
+            Part("signals_seen", "subject", "keys", ("signal", "wall")),
             Part("outbox", "decision_id", "decisions"),
             Part("transfer_consents", "subject", "keys",
                  ("seq", "at", "country", "state", "place", "notice", "evidence", "source")),
