@@ -23,7 +23,7 @@ from tillwise.vocabulary.canonical import Json
 from tillwise.vocabulary.store import Snapshot
 
 NEWEST: Final = 200_000
-"""Bodies read to see which properties arrived: the newest ones. A serving process reads fewer: it has answers to give."""
+"""Bodies read to see which properties arrived: the newest ones. A process that serves reads fewer."""
 DAYS: Final = 30
 _DAY: Final = 86_400_000
 _PAGE: Final = 20_000

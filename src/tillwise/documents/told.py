@@ -55,11 +55,11 @@ class Difference:
 
 def told_of(facts: Facts, rules: Rulebook, place: str, wall: int) -> Told:
     """Return what the notice of these facts tells at a place on the day of `wall` (Unix milliseconds)."""
-    home = {each.name: each.country for each in facts.recipients}
+    keys = {each.name: f"{each.key}@{each.country}" for each in facts.recipients}
     purposes = {
         purpose.value: ToldUse(
             rules.rule(place, purpose, wall).default.value, use.categories,
-            tuple(f"{name}@{home.get(name, '')}" for name in use.recipients), use.days,
+            tuple(keys.get(name, name) for name in use.recipients), use.days,
         )
         for purpose, use in facts.uses.items()
         if purpose is not Purpose.OPERATIONS

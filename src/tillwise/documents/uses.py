@@ -27,6 +27,8 @@ def purposes_in_force(shop: Described) -> tuple[Purpose, ...]:
     found |= {purpose for vendor in shop.vendors for purpose in vendor.purposes}
     if shop.learners:
         found.add(Purpose.TRAIN)
+    if any(_for_themselves(vendor) for vendor in shop.vendors):
+        found.add(Purpose.SHARE)
     return tuple(purpose for purpose in Purpose if purpose in found)
 
 
@@ -50,8 +52,15 @@ def materials(shop: Described) -> dict[Purpose, str]:
 
 
 def receiving(shop: Described, purpose: Purpose) -> tuple[Vendor, ...]:
-    """Return the vendors whose record lists this purpose."""
-    return tuple(vendor for vendor in shop.vendors if purpose in vendor.purposes)
+    """Return the vendors whose record lists this purpose; whoever uses data for themselves shares in them too."""
+    return tuple(
+        vendor for vendor in shop.vendors
+        if purpose in vendor.purposes or (purpose is Purpose.SHARE and _for_themselves(vendor))
+    )  # fmt: skip
+
+
+def _for_themselves(vendor: Vendor) -> bool:
+    return vendor.role != "processor"
 
 
 def facts(shop: Described, snapshot: Snapshot) -> Facts:
@@ -118,4 +127,4 @@ def _use(shop: Described, known: dict[str, Lineage], purpose: Purpose) -> Use:
 
 def _recipient(vendor: Vendor) -> Recipient:
     mechanism = "" if vendor.transfer is None else vendor.transfer.mechanism
-    return Recipient(vendor.title or vendor.name, vendor.role, vendor.country, mechanism)
+    return Recipient(vendor.title or vendor.name, vendor.role, vendor.country, mechanism, vendor.name)

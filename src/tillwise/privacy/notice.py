@@ -48,12 +48,16 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Somebody outside who receives data. `mechanism` protects a transfer to another country; "" when none is known."""
+    """Somebody outside who receives data, by the name people read and the `key` of the shop's own record.
+
+    `mechanism` protects a transfer to another country; "" when none is known.
+    """
 
     name: str
     role: str
     country: str
     mechanism: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
