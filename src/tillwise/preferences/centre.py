@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -16,7 +16,7 @@ from tillwise.documents.notices import NoticeDesk
 from tillwise.errors import NotFound
 from tillwise.events.people import find_pseudonym, pseudonym_for, traits_of
 from tillwise.preferences.stories import Story, read_stories
-from tillwise.preferences.switches import Reader, Switch, read_switches
+from tillwise.preferences.switches import NO_SWITCH, Reader, Switch, read_switches
 from tillwise.privacy import ledger
 from tillwise.privacy.consent import Choice, say
 from tillwise.privacy.gate import Gate, place_of
@@ -33,7 +33,7 @@ from tillwise.rights.request import Kind, RightsRequest
 from tillwise.rights.requests import person_mark
 from tillwise.rights.rights import Answered, Rights
 from tillwise.settings import Secrets, Settings
-from tillwise.vocabulary.clock import LogClock, Milliseconds, wall_now
+from tillwise.vocabulary.clock import LogClock
 from tillwise.vocabulary.identity import Pseudonym
 from tillwise.vocabulary.purpose import Purpose
 from tillwise.vocabulary.store import Snapshot, Store, Transaction
@@ -107,10 +107,13 @@ class Profile:
 class Centre:
     """Reads and acts for one visitor at a time. Everything here may wait for the store: call it in a thread."""
 
-    def __init__(self, shop: Shop, wall: Callable[[], Milliseconds] = wall_now) -> None:
+    def __init__(self, shop: Shop) -> None:
         self._shop = shop
-        self._wall = wall
-        self.purposes = frozenset({*(use_case.purpose for use_case in shop.use_cases.values()), Purpose.TRAIN})
+
+    @property
+    def purposes(self) -> tuple[Purpose, ...]:
+        """Return the purposes of this shop, the very ones its notice speaks of."""
+        return self._shop.notices.purposes
 
     @property
     def name(self) -> str:
@@ -145,7 +148,7 @@ class Centre:
         Raises NotFound for a notice this page did not show, or a purpose that has no switch here.
         """
         shop = self._shop
-        if not set(said) <= self.purposes - {Purpose.FRAUD_PREVENTION}:
+        if not set(said) <= set(self.purposes) - NO_SWITCH:
             raise NotFound("this purpose has no switch here")
         signals = frozenset({GPC}) if visitor.gpc else frozenset[str]()
 

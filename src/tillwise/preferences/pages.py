@@ -24,6 +24,8 @@ ROOMS: Final = ("choices", "why", "history", "rights")
 EVENTS: Final = 100
 """So many entries of a history are shown."""
 INTERESTS: Final = 12
+REASONS: Final = 5
+"""So many reasons of a decision stand open, the strongest first; the rest can be unfolded."""
 _CSP: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self';"
     " base-uri 'none'; frame-ancestors "
@@ -103,7 +105,7 @@ def choices(frame: Frame, found: Choices) -> str:
 
 def why(frame: Frame, stories: Sequence[Story]) -> str:
     """Return the page of the latest decisions."""
-    return _render("why.html", frame, "why", stories=stories)
+    return _render("why.html", frame, "why", stories=stories, strongest=REASONS)
 
 
 def history(frame: Frame, profile: Profile | None) -> str:
