@@ -36,7 +36,7 @@ from tillwise.audit.checkpoint import Checkpoint, Signer, read_checkpoint
 from tillwise.audit.extend import extend, newest_checkpoint
 from tillwise.audit.log import ACTS, enter_act, enter_erasure, forget
 from tillwise.audit.merkle import Frontier
-from tillwise.audit.source import Source
+from tillwise.audit.source import Source, entry_hash
 from tillwise.audit.verify import verify
 from tillwise.decisions import receipts
 from tillwise.events import tables
@@ -175,14 +175,15 @@ class Intruder:
         source = self._draw.choice(SOURCES)
         for key in self.some(source, self._draw.randrange(1, 4)):
             leaf = (self._t.one(f"SELECT leaf FROM {source.table} WHERE {self.where(source)}", key) or (b"",))[0]
+            entry = entry_hash(key[0], bytes(leaf))
             self._t.run(f"DELETE FROM {source.table} WHERE {self.where(source)}", key)
             if self._draw.random() < 0.5:
-                self.cut_leaf(bytes(leaf))
+                self.cut_entry(entry)
 
-    def cut_leaf(self, leaf: bytes) -> None:
-        """Take a leaf out of its run."""
+    def cut_entry(self, entry: bytes) -> None:
+        """Take an entry out of its run."""
         for first, packed in self._t.all("SELECT first, leaves FROM audit_runs"):
-            at = bytes(packed).find(leaf)
+            at = bytes(packed).find(entry)
             if at >= 0 and at % 32 == 0:
                 self._t.run(
                     "UPDATE audit_runs SET leaves = ? WHERE first = ?", (packed[:at] + packed[at + 32 :], first)
@@ -288,12 +289,16 @@ class Intruder:
             f"UPDATE {source.table} SET leaf = ? WHERE {self.where(source)}",
             [(leaf, *source.key(row)) for leaf, row in zip(leaves, rows, strict=True) if leaf != row[1]],
         )
-        return leaves
+        return [entry_hash(row[2], leaf) for row, leaf in zip(rows, leaves, strict=True)]
 
 
 def erased_leaves(transaction: Transaction) -> set[bytes]:
     """Return the leaves in the tree whose rows were erased."""
-    held = {bytes(row[0]) for source in SOURCES for row in transaction.all(f"SELECT leaf FROM {source.table}")}
+    held = {
+        entry_hash(row[0], bytes(row[1]))
+        for source in SOURCES
+        for row in transaction.all(f"SELECT {source.position}, leaf FROM {source.table}")
+    }
     packed = b"".join(bytes(row[0]) for row in transaction.all("SELECT leaves FROM audit_runs"))
     return {packed[at : at + 32] for at in range(0, len(packed), 32)} - held
 

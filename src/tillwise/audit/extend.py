@@ -14,7 +14,7 @@ from typing import Final
 from tillwise.audit.checkpoint import Checkpoint, Signer
 from tillwise.audit.log import BEGAN, enter_act
 from tillwise.audit.merkle import HASH_BYTES, Frontier
-from tillwise.audit.source import Source
+from tillwise.audit.source import Source, entry_hash
 from tillwise.vocabulary.clock import Milliseconds, wall_now
 from tillwise.vocabulary.store import Snapshot, Store, Transaction
 
@@ -139,7 +139,7 @@ def _fresh(snapshot: Snapshot, sources: Sequence[Source], size: int) -> list[Run
 
 
 def _read(snapshot: Snapshot, source: Source, after: int) -> list[tuple[int, bytes]]:
-    """Return the next leaves of a source; a position is never cut in two."""
+    """Return positions and entries of the next rows of a source; a position is never cut in two."""
     select = f"SELECT {source.position}, leaf FROM {source.table} WHERE leaf IS NOT NULL AND {source.position}"
     order = ", ".join(source.order)
     rows = snapshot.all(f"{select} > ? ORDER BY {order} LIMIT ?", (after, RUN))
@@ -147,7 +147,7 @@ def _read(snapshot: Snapshot, source: Source, after: int) -> list[tuple[int, byt
         last = rows[-1][0]
         whole = [row for row in rows if row[0] != last]
         rows = whole or snapshot.all(f"{select} = ? ORDER BY {order}", (last,))
-    return [(row[0], bytes(row[1])) for row in rows]
+    return [(row[0], entry_hash(row[0], bytes(row[1]))) for row in rows]
 
 
 def _keep(transaction: Transaction, before: Edge, frontier: Frontier, runs: Sequence[Run], signed: str) -> bool:

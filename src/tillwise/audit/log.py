@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from tillwise.audit.merkle import HASH_BYTES
-from tillwise.audit.source import Source
+from tillwise.audit.source import Source, entry_hash
 from tillwise.vocabulary.canonical import Json, canonical
 from tillwise.vocabulary.clock import wall_now
 from tillwise.vocabulary.identity import new_decision_id
@@ -90,7 +90,7 @@ def forget(transaction: Transaction, source: Source, refs: Iterable[Any]) -> lis
         if run is None or not run[0] < position <= run[1]:
             run = _run_of(transaction, source, position)
         if run is not None:
-            entries.append(run[2] + _place(run[3], leaf))
+            entries.append(run[2] + _place(run[3], entry_hash(position, leaf)))
     # Whoever has read these rows for the tree meanwhile reads again.
     transaction.run("UPDATE audit_edge SET forgets = forgets + 1")
     return entries
@@ -99,7 +99,7 @@ def forget(transaction: Transaction, source: Source, refs: Iterable[Any]) -> lis
 def entry_of(snapshot: Snapshot, source: Source, position: int, leaf: bytes) -> int | None:
     """Return the index in the tree of a row, None while it waits."""
     run = _run_of(snapshot, source, position)
-    return None if run is None else run[2] + _place(run[3], leaf)
+    return None if run is None else run[2] + _place(run[3], entry_hash(position, leaf))
 
 
 def _run_of(snapshot: Snapshot, source: Source, position: int) -> Row | None:
@@ -111,10 +111,10 @@ def _run_of(snapshot: Snapshot, source: Source, position: int) -> Row | None:
     return None if row is None else (position - 1, row[0], row[1], bytes(row[2]))
 
 
-def _place(leaves: bytes, leaf: bytes) -> int:
-    at = leaves.find(leaf)
+def _place(leaves: bytes, entry: bytes) -> int:
+    at = leaves.find(entry)
     while at >= 0 and at % HASH_BYTES:
-        at = leaves.find(leaf, at + 1)
+        at = leaves.find(entry, at + 1)
     return at // HASH_BYTES  # -1 stays -1: an edited row; verification names it
 
 

@@ -37,7 +37,8 @@ def prove(snapshot: Snapshot, source: Source, ref: str, public: str) -> Json:
     leaves = _leaves(snapshot, newest[0].size)
     return {
         "format": FORMAT, "kind": source.name, "content": source.content(row).decode(),
-        "salt": bytes(row[0]).hex(), "leaf": bytes(row[1]).hex(), "index": index, "size": newest[0].size,
+        "salt": bytes(row[0]).hex(), "leaf": bytes(row[1]).hex(), "position": row[2],
+        "index": index, "size": newest[0].size,
         "proof": [node.hex() for node in inclusion_proof(leaves, index)],
         "root": base64.b64encode(newest[0].root).decode(), "checkpoint": newest[2], "public_key": public,
     }  # fmt: skip

@@ -1,7 +1,8 @@
 """Tables whose rows enter the log: each row carries a random salt and its leaf, written together with it.
 
-A leaf is SHA-256(0x00 ‖ salt ‖ kind ‖ 0x00 ‖ content): the hash of an RFC 6962 leaf over salted content. The salt is
-drawn for each row and lies only in it, so that nobody can guess a content from its leaf once the row is erased.
+A row's leaf is SHA-256(0x00 ‖ salt ‖ kind ‖ 0x00 ‖ content). The salt is drawn for each row and lies only in it, so
+that nobody can guess a content from its leaf once the row is erased. The tree's entry is SHA-256(0x00 ‖ position ‖
+leaf), with the position the row was given (8 bytes, big endian): a row cannot be moved, not even into a gap beside it.
 """
 
 from __future__ import annotations
@@ -85,6 +86,11 @@ class Source:
 
 def _bytes(body: Any) -> bytes:
     return body.encode() if isinstance(body, str) else body or b""
+
+
+def entry_hash(position: int, leaf: bytes) -> bytes:
+    """Return what stands in the tree for a row at a position."""
+    return hashlib.sha256(b"\x00" + position.to_bytes(8, "big", signed=True) + leaf).digest()
 
 
 def _salt() -> bytes:

@@ -17,7 +17,7 @@ import msgspec
 from tillwise.audit.checkpoint import Checkpoint
 from tillwise.audit.log import BEGAN, ERASURE
 from tillwise.audit.merkle import HASH_BYTES, Frontier
-from tillwise.audit.source import Source
+from tillwise.audit.source import Source, entry_hash
 from tillwise.vocabulary.store import Row, Snapshot
 
 BATCH: Final = 8_192
@@ -137,7 +137,8 @@ class _Look:
                 self._outside(source, rows, end)
             computed = source.leaves(held)
             stored = [row[1] for row in held]
-            if computed == stored and computed == expected[taken : taken + len(held)]:
+            entries = [entry_hash(row[2], leaf) for row, leaf in zip(held, computed, strict=True)]
+            if computed == stored and entries == expected[taken : taken + len(held)]:
                 taken += len(held)
                 continue
             if places is None:
@@ -151,10 +152,12 @@ class _Look:
     ) -> int:
         """Compare one row; return the place up to which the leaves of this source are accounted for."""
         places, taken = known
-        place = places.get(bytes(row[1]))
+        place = places.get(entry_hash(row[2], bytes(row[1])))
         if place is None:
-            place = places.get(leaf)
-            what = "has another leaf than its entry" if place is not None else "is not in the log: put in or edited"
+            place = places.get(entry_hash(row[2], leaf))
+            what = (
+                "has another leaf than its entry" if place is not None else "is not in the log: put in, moved or edited"
+            )
             self.wrong.append(f"the {source.name} at {row[2]} {what}")
             return taken
         if leaf != row[1]:
