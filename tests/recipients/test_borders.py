@@ -8,8 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 from bordering_shop import BOUGHT, RECORD, changed, fill, identify, key_of, make_shop, say, track, write_vendors
+from click.testing import CliRunner
 
 from tillwise.app import build_app
+from tillwise.cli.main import cli
 from tillwise.connectors.mapping_file import read_mapping
 from tillwise.errors import ConfigurationError, InvalidMapping
 from tillwise.events.quality import newest_quarantined
@@ -190,3 +192,41 @@ def test_private_data_of_competitors_do_not_come_in(tmp_path: Path) -> None:
     )
     with pytest.raises(InvalidMapping, match="help to collude"):
         read_mapping(tmp_path / "m.toml")
+
+
+ORDERS = "order,who,at,total,where\no-1,u-1,2026-01-01T10:00:00Z,3.50,RU\no-2,u-2,2026-01-01T11:00:00Z,4.50,DE\n"
+MAPPING = """
+[basis]
+place = "{place}"
+recommend = {{ basis = "notice", notice = "terms-1" }}
+
+[[source]]
+file = "orders.csv"
+event = "Order Completed"
+timezone = "UTC"
+[source.columns]
+order_id = "order"
+subject = "who"
+timestamp = "at"
+country = "where"
+total = {{ column = "total", unit = "major", currency = "EUR" }}
+"""
+
+
+@pytest.mark.parametrize(("place", "code", "accepted"), [("DE", 0, 1), ("RU", 1, 0)])
+def test_an_import_keeps_them_out_too(tmp_path: Path, place: str, code: int, accepted: int) -> None:
+    """A row that names such a place goes to quarantine; a mapping whose people are all there is refused as a whole."""
+    make_shop(tmp_path / "shop")
+    (tmp_path / "orders.csv").write_text(ORDERS)
+    (tmp_path / "m.toml").write_text(MAPPING.format(place=place))
+    words = ["import", str(tmp_path / "m.toml"), "--shop", str(tmp_path / "shop")]
+    result = CliRunner().invoke(cli, words)
+    assert result.exit_code == code, result.output
+    assert ("own region" in result.output) == (code == 1)
+    app = build_app(tmp_path / "shop")
+    try:
+        with app.store.snapshot() as snapshot:
+            assert snapshot.one("SELECT count(*) FROM events") == (accepted,)
+            assert len(newest_quarantined(snapshot)) == accepted
+    finally:
+        app.close()

@@ -8,11 +8,12 @@ import hmac
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from bordering_shop import RECORD, decide, fill, key_of, make_shop, sink_settings, write_vendors
+from bordering_shop import RECORD, changed, decide, fill, key_of, make_shop, sink_settings, write_vendors
 
 from tillwise.app import build_app
 from tillwise.app.outbound import remember_signals
@@ -186,3 +187,29 @@ def test_a_shop_without_sinks_queues_nothing(tmp_path: Path) -> None:
             assert (snapshot.all("SELECT * FROM outbox"), snapshot.all("SELECT * FROM signals_seen")) == ([], [])
     finally:
         app.close()
+
+
+def test_two_processes_take_different_messages(border: Any) -> None:
+    """Whoever takes a message keeps it for a while: two deliverers at once send each message once."""
+    for _ in range(60):
+        decide(border.app, "u-1")
+    both = [later(border, 0), later(border, 1)]
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(lambda sinks: sinks.deliver()["mail"].arrived, both))
+    assert sum(done) == 60
+    assert len({headers["webhook-id"] for headers, _ in border.server.got}) == len(border.server.got) == 60
+
+
+def test_a_record_changed_while_serving_is_kept_before_anything_leaves_under_it(border: Any) -> None:
+    """What the ledger names as the record of a hand-over can be looked up, and its change is in the audit log."""
+    record = changed(RECORD, contact="privacy@mail.example")
+    write_vendors(border.folder, record)
+    decide(border.app, "u-1")
+    border.app.outbound.sinks.deliver()
+    with border.app.store.snapshot() as snapshot:
+        acts = snapshot.all("SELECT body FROM audit_log WHERE kind = 'vendors' ORDER BY id")
+        (kept,) = snapshot.all("SELECT body FROM vendor_records ORDER BY id DESC LIMIT 1")
+        (handed,) = sent.newest(snapshot)
+    assert len(acts) == 2
+    assert "privacy@mail.example" in kept[0]
+    assert handed["record"] == border.app.outbound.book.vendors["mail-tool"].digest

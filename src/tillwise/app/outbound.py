@@ -52,8 +52,7 @@ def make_outbound(
     borders = load_borders(settings.borders.designated, settings.borders.exempt)
     outward = OutboundGate(records, gate, borders, secrets, clock, place=settings.shop.place)
     sinks = Sinks(store, secrets, clock, outward, settings.sinks, use_cases)
-    if not records.problem:
-        store.commit(lambda transaction: note_records(transaction, records, clock.wall())).result()
+    store.commit(lambda transaction: note_records(transaction, records, clock.wall())).result()
     hooks = ((remember_signals, sinks.on_receipt), (sinks.on_outcome,)) if settings.sinks else ((remember_signals,), ())
     guard = HomeGuard(borders, secrets, settings.shop.region)
     return Outbound(records, outward, sinks, guard, *hooks)

@@ -7,10 +7,12 @@ from pathlib import Path
 import click
 import msgspec
 
-from tillwise.app import build_app
+from tillwise.app import App, build_app
 from tillwise.cli.main import json_option, shop_option
 from tillwise.cli.show import Show, progress
 from tillwise.connectors.importing import ImportResult, import_mapping
+from tillwise.connectors.mapping_file import read_mapping
+from tillwise.errors import InvalidMapping
 
 
 @click.command()
@@ -26,6 +28,7 @@ def import_command(mapping: Path, data: Path | None, shop: Path, *, as_json: boo
     """Load the files that MAPPING names; nothing is visible until all of them are in."""
     app = build_app(shop)
     try:
+        _check_home(app, mapping)
         with progress(quiet=as_json) as bars:
             result = import_mapping(
                 app.store, app.secrets, app.clock, mapping, data_dir=data, progress=bars, on_append=(app.tiles,),
@@ -34,6 +37,16 @@ def import_command(mapping: Path, data: Path | None, shop: Path, *, as_json: boo
     finally:
         app.close()
     _report(Show(as_json), result)
+
+
+def _check_home(app: App, mapping: Path) -> None:
+    """Raise InvalidMapping when the law of the place that [basis] names keeps its people's data elsewhere."""
+    basis = read_mapping(mapping).basis
+    if basis is not None and app.outbound.guard.refuses(basis.place):
+        raise InvalidMapping(
+            f"{mapping.name}, [basis]: the law of {basis.place} keeps its people's data in a store of its own region;"
+            " see docs/recipients.md, Borders"
+        )
 
 
 def _report(show: Show, result: ImportResult) -> None:

@@ -19,7 +19,7 @@ from tillwise.errors import ConfigurationError, TillwiseError
 from tillwise.settings import Secrets
 
 _READ: Final = 65_536
-"""So much of a response is read and thrown away; nothing in it is used."""
+"""So much of a response is read at most, in one go, and thrown away; nothing in it is used."""
 
 
 class NotReached(TillwiseError):
@@ -88,8 +88,8 @@ class Line:
         try:
             self._connection.request("POST", self._path, body=body, headers=headers)
             response = self._connection.getresponse()
-            left = response.read(_READ)
-            if len(left) == _READ or response.will_close:
+            response.read1(_READ)
+            if not response.isclosed() or response.will_close:
                 self.close()
         except (OSError, http.client.HTTPException) as error:
             self.close()

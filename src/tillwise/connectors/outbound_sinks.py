@@ -24,6 +24,7 @@ from tillwise.events.people import user_ids
 from tillwise.jobs.leaving import read_by
 from tillwise.outcomes.outcomes import KINDS, Outcome
 from tillwise.recipients import outbox, sent
+from tillwise.recipients.book import note_records
 from tillwise.recipients.carried import wanted
 from tillwise.recipients.gate import About, OutboundGate
 from tillwise.recipients.outbox import Waiting
@@ -140,6 +141,8 @@ class Sinks:
     def _take(self, transaction: Transaction, name: str, now: int) -> _Round:
         """Take what is due, judge it, make the messages, and enter what is about to leave: all in one transaction."""
         waiting = outbox.take(transaction, name, now, AT_ONCE)
+        if waiting:
+            note_records(transaction, self._gate.book, now)  # a record under which something leaves is kept
         groups: dict[tuple[str, str], list[tuple[Waiting, Kept]]] = {}
         gone: list[str] = []
         for each in waiting:

@@ -67,7 +67,12 @@ class VendorBook:
 
 
 def note_records(transaction: Transaction, book: VendorBook, wall: int) -> bool:
-    """Keep the records and enter an act in the audit log when they differ from those noted last; return whether."""
+    """Keep the records and enter an act in the audit log when they differ from those noted last; return whether.
+
+    A file that cannot be read is no change: what was noted last goes on standing there.
+    """
+    if book.problem:
+        return False
     revision = book.revision
     row = transaction.one("SELECT revision, body FROM vendor_records ORDER BY id DESC LIMIT 1")
     before = {} if row is None else {each["name"]: each for each in msgspec.json.decode(row[1])}

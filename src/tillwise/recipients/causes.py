@@ -58,6 +58,10 @@ _ALL: Final = (
     Cause("consent_withdrawn", "the person took their yes back", "leave them out"),
     Cause("consent_expired", "the person's yes is too old to count", "ask them again"),
     Cause("consent_invalidated", "the person's yes was found not to count", "ask them again"),
+    Cause("consent_renewal_needed", "the person's yes did not cover what is used today", "ask them again"),
+    Cause("guardian_missing", "the person is so young that a parent or guardian has to agree", "ask them"),
+    Cause("banned_for_minors", "the law bans this use for people so young", "leave them out"),
+    Cause("no_basis_in_place", "the law of the person's place knows no basis for this use", "leave them out"),
     Cause("banned_in_place", "the law of the person's place bans this use", "leave them out"),
 )  # fmt: skip
 _BY_CODE: Final = {cause.code: cause for cause in _ALL}
