@@ -16,7 +16,7 @@ from tillwise.documents.notices import NoticeDesk
 from tillwise.errors import NotFound
 from tillwise.events.people import find_pseudonym, pseudonym_for, traits_of
 from tillwise.preferences.stories import Story, read_stories
-from tillwise.preferences.switches import NO_SWITCH, Reader, Switch, read_switches
+from tillwise.preferences.switches import NO_SWITCH, Reader, Switch, heeding, read_switches
 from tillwise.privacy import ledger
 from tillwise.privacy.consent import Choice, say
 from tillwise.privacy.gate import Gate, place_of
@@ -94,6 +94,8 @@ class Choices:
     notice: Notice
     place: str
     gpc: bool
+    heeding: tuple[Purpose, ...]
+    """What the browser's signal counts as a no to, at this place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ class Centre:
         reader = Reader(person, visitor.anonymous, place, signals)
         with shop.store.snapshot() as snapshot:
             switches = read_switches(snapshot, shop.gate, self.purposes, reader, now)
-        return Choices(switches, notice, place, visitor.gpc)
+        return Choices(switches, notice, place, visitor.gpc, heeding(shop.gate, self.purposes, reader))
 
     def choose(self, visitor: Visitor, said: Mapping[Purpose, bool], notice_id: str, source: str) -> None:
         """Record yes or no per purpose, all in one transaction; the next decision acts on it.

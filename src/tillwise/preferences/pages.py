@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 from tillwise.preferences.centre import Choices, Profile
 from tillwise.preferences.language import LANGUAGES, Words
 from tillwise.preferences.stories import Story
-from tillwise.preferences.switches import switched_off
 from tillwise.privacy.jurisdictions import load_jurisdictions
 from tillwise.rights.request import RightsRequest
 from tillwise.vocabulary.canonical import Json
@@ -98,7 +97,7 @@ def choices(frame: Frame, found: Choices) -> str:
     place = found.place
     return _render(
         "choices.html", frame, "choices",
-        switches=found.switches, notice=found.notice, gpc=found.gpc, off=switched_off(found.switches),
+        switches=found.switches, notice=found.notice, gpc=found.gpc, off=found.heeding,
         displays=load_jurisdictions().must_display_signal(place),
     )  # fmt: skip
 

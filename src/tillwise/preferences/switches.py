@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -36,11 +36,6 @@ class Reader:
     place: str
     signals: frozenset[str]
 
-    @property
-    def asks_not_to(self) -> bool:
-        """Return True when their browser sends the Global Privacy Control."""
-        return GPC in self.signals
-
 
 @dataclass(frozen=True, slots=True)
 class Switch:
@@ -71,9 +66,11 @@ def read_switches(
     return [_switch(snapshot, gate, purpose, reader, point, said.get(purpose.value)) for purpose in shown]
 
 
-def switched_off(switches: Sequence[Switch]) -> list[Purpose]:
-    """Return what the browser's signal switches off."""
-    return [switch.purpose for switch in switches if switch.why == GPC]
+def heeding(gate: Gate, purposes: Iterable[Purpose], reader: Reader) -> tuple[Purpose, ...]:
+    """Return the purposes for which the place's rule takes the browser's signal as a no."""
+    wall = wall_now()
+    rules = [gate.rules.rule(reader.place or UNKNOWN, each, wall, visitor=reader.anonymous) for each in purposes]
+    return tuple(rule.purpose for rule in rules if GPC in rule.signals)
 
 
 def _switch(
