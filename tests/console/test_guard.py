@@ -127,6 +127,7 @@ def test_name_and_password_open_the_pages_of_the_role(visitor: Client, shop: Toy
     assert "Anna" in text
     assert "/console/people" not in text
     assert visitor.get("/console/people", headers=cookie(answer)).status_code == 403
+    shop.store.commit(lambda _: None).result()  # the time of last use is written behind the answer
     with shop.store.snapshot() as snapshot:
         assert grants_of(snapshot, anna.person_id)[0].last_used is not None
 
@@ -329,6 +330,17 @@ def test_a_code_that_is_none_sets_nothing(visitor: Client, code: str) -> None:
     assert visitor.get("/set-password", params={"code": code}).status_code == 403
     form = {"code": code, "password": GOOD, "again": GOOD}
     assert visitor.post("/set-password", data=form).status_code == 403
+
+
+def test_who_may_see_but_not_act_gets_a_no_and_no_question(visitor: Client, shop: ToyShop) -> None:
+    """A page refuses somebody it lets look when they act without the scope: in words, not by asking why again."""
+    hire(shop, "auditor")
+    session = say(visitor, cookie(sign_in(visitor)), "audit")
+    seen = visitor.get("/console/requests", headers=session)
+    acted = visitor.post("/console/requests/r-1/carry-out", data={"sure": "yes"}, headers=session)
+    assert seen.status_code == 200
+    assert acted.status_code in (403, 404, 405)
+    assert "Why do you look?" not in acted.text
 
 
 def test_an_admin_key_looks_under_its_own_name(visitor: Client, shop: ToyShop) -> None:

@@ -79,9 +79,9 @@ def matches(hashed: str | None, password: str) -> bool:
     """Return True when the password belongs to the hash. Without a hash it is False after the same work."""
     from argon2.exceptions import InvalidHashError, VerificationError  # noqa: PLC0415
 
-    text = unicodedata.normalize("NFKC", password)[: LONGEST + 1]
+    text, nobody = unicodedata.normalize("NFKC", password)[: LONGEST + 1], _nobody()
     try:
-        return _hasher().verify(hashed or _nobody(), text) and hashed is not None
+        return _hasher().verify(hashed or nobody, text) and hashed is not None
     except (VerificationError, InvalidHashError):
         return False
 
@@ -89,11 +89,6 @@ def matches(hashed: str | None, password: str) -> bool:
 def hash_password(password: str) -> str:
     """Return the Argon2id hash of a checked password, with its salt and costs."""
     return _hasher().hash(password)
-
-
-def warm() -> None:
-    """Prepare what the first sign-in would otherwise pay for: nobody can tell the first unknown login from the rest."""
-    _nobody()
 
 
 def set_password(transaction: Transaction, person: Person, hashed: str) -> None:

@@ -83,7 +83,7 @@ class Doorway:
         if signed is None:
             return to("/")
         name, bar = self._shop.settings.shop.name, bar_of(signed)
-        if not signed.may(need):
+        if not signed.may(need) or not signed.must_say_why(need):  # the latter: sees the page, may not act on it
             return page(pages.missing(name, _NO_ROLE, bar, title="Not for your role"), 403)
         table = load_roles().purposes
         reasons = [(purpose, table[purpose]) for purpose in signed.purposes(need)]
