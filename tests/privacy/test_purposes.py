@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from tillwise.errors import ConfigurationError
-from tillwise.privacy.purposes import UNKNOWN, Default, Rulebook
+from tillwise.privacy.purposes import UNKNOWN, Default, Rulebook, strictest
 from tillwise.privacy.rule_file import load_rules
 from tillwise.vocabulary.purpose import PERSONAL_PURPOSES, Purpose
 
@@ -132,7 +132,19 @@ def test_strange_places_do_not_grow_the_table() -> None:
     book = load_rules()
     for n in range(1000):
         book.rule(f"Q{n}", Purpose.RECOMMEND, NOW)
-    assert len(book._found) == 1
+        book.rule(f"DE-{n}", Purpose.RECOMMEND, NOW)
+    assert len(book._found) == 2
+    assert book.rule("DE-7", Purpose.RECOMMEND, NOW).place == "DE"
+
+
+def test_of_two_rules_the_stricter_holds_with_the_higher_ages() -> None:
+    """Remembered or not, the answer is the same, in both orders."""
+    for first, second in (("US-TX", "IN"), ("IN", "US-TX"), ("DE", "US-TX"), ("DE", "DE")):
+        one, two = (BOOK.rule(place, Purpose.RECOMMEND, NOW) for place in (first, second))
+        expected = strictest((one, two))
+        assert BOOK.stricter(one, two) == BOOK.stricter(one, two) == expected
+    texas, india = (BOOK.rule(place, Purpose.SHARE, NOW) for place in ("US-CT", "IN"))
+    assert BOOK.stricter(texas, india).age == (18, 18, 18, False)
 
 
 def test_an_overlapping_row_is_refused() -> None:

@@ -44,7 +44,11 @@ def strictest_limits(limits: Iterable[Limits]) -> Limits:
 
 def youngest(*bands: int) -> int:
     """Return the lowest band that is known; UNKNOWN_AGE when none is."""
-    return min((band for band in bands if band != UNKNOWN_AGE), default=UNKNOWN_AGE)
+    found = UNKNOWN_AGE
+    for band in bands:
+        if band != UNKNOWN_AGE and (found == UNKNOWN_AGE or band < found):
+            found = band
+    return found
 
 
 def in_words(band: int) -> str:

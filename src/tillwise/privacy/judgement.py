@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from tillwise.privacy.age import UNKNOWN_AGE
@@ -17,8 +16,7 @@ _DAY_MS: Final = 86_400_000
 _REFUSALS: Final = {State.REFUSED: "consent_refused", State.WITHDRAWN: "consent_withdrawn"}
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What the gate finds: granted on a basis, or withheld for a cause."""
 
     granted: bool

@@ -18,6 +18,7 @@ from tillwise.vocabulary.canonical import digest_of
 from tillwise.vocabulary.purpose import Purpose
 
 _DAY_MS = 86_400_000
+_LONGEST_PLACE = 6
 UNKNOWN = "unknown"
 """The place of somebody whose place nobody knows."""
 STRICTEST: Final = "strictest"
@@ -99,8 +100,10 @@ class Rulebook:
         self.revision = digest_of([self._rules, preset])
         """The content name of all rows and the preset; it stands in every receipt."""
         self._countries = {rule.place[:2] for rule in self._rules}
+        self._places = {rule.place for rule in self._rules}
         self._day = -1
         self._found: dict[tuple[str, Purpose, bool], Rule] = {}
+        self._pairs: dict[tuple[int, int], tuple[Rule, Rule, Rule]] = {}
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -119,13 +122,34 @@ class Rulebook:
         """
         day = wall // _DAY_MS
         if day != self._day:
-            self._day, self._found = day, {}
-        # A place nobody has a row for shares one entry, so that callers cannot grow the memory of this table.
-        key = (place if place[:2] in self._countries and len(place) <= 6 else UNKNOWN, purpose, visitor)
+            self._day, self._found, self._pairs = day, {}, {}
+        key = (self._known(place), purpose, visitor)
         found = self._found.get(key)
         if found is None:
             found = self._found[key] = self._preset(key, self._search(*key, _date(wall)), _date(wall))
         return found
+
+    def _known(self, place: str) -> str:
+        """Return a place under the name its entry has; callers cannot grow this table with places of their own."""
+        if place in self._places:
+            return place
+        country = place[:2]
+        if country not in self._countries or len(place) > _LONGEST_PLACE:
+            return UNKNOWN
+        return f"{country}-" if "-" in place else country
+
+    def stricter(self, one: Rule, two: Rule) -> Rule:
+        """Return what `strictest` says of two rules this book gave out, remembered for the day."""
+        if one is two:
+            return one
+        key = (id(one), id(two))
+        kept = self._pairs.get(key)
+        if kept is None or kept[0] is not one or kept[1] is not two:
+            found = strictest((one, two))
+            assert found is not None  # noqa: S101 two rules
+            # The pair itself is kept, so that no other rule can come to have its id.
+            kept = self._pairs[key] = (one, two, found)
+        return kept[2]
 
     def _search(self, place: str, purpose: Purpose, visitor: bool, day: date) -> Rule:  # noqa: FBT001 part of a key
         rows = self._rows(purpose, visitor, day)
