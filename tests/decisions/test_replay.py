@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -14,6 +14,7 @@ from toy import Shop, ToyInForce, ToyModels, ToyPolicy, ToySteps, ask, create_ta
 
 from tillwise.audit.log import ERASURE, RETENTION, enter_act
 from tillwise.decisions import receipts
+from tillwise.decisions.counterfactual import Known, Step, Way, with_values
 from tillwise.decisions.decision import Decision, Degraded, Explain, Reason, Request
 from tillwise.decisions.explanation import explanation
 from tillwise.decisions.receipt import decision_bytes, decode, encode
@@ -230,15 +231,28 @@ def test_explanation_of_a_silent_answer_is_computed_from_the_receipt(shop: Shop)
     assert (told["complete"], told["would_change"]) == (True, None)
 
 
+@dataclass(frozen=True)
+class SmallerSteps(ToySteps):
+    """A person can ask for less."""
+
+    def ways(self, row: FeatureRow) -> tuple[Way, ...]:
+        amount = row.values[0] or 0.0
+        return (Way("less", (Step("half of it", {"amount": amount / 2}), Step("nothing", {"amount": 0.0}))),)
+
+    def changed(self, row: FeatureRow, values: Known) -> FeatureRow:
+        return with_values(row, values)
+
+
 def test_adverse_action_is_explained_with_what_would_have_changed_it(shop: Shop) -> None:
     """The counterfactual has been decided by the same model and policy, not estimated."""
-    use_case = replace(toy(), adverse=frozenset({"no"}))
+    use_case = replace(toy(), steps=SmallerSteps(), adverse=frozenset({"no"}))
     decision_id = shop.road.decide(use_case, ask(80.0, subject=None), "key").decision_id or ""
     change = explanation(other(shop, use_case), decision_id)["would_change"]
     assert change["action"] == "yes"
     assert [each["column"] for each in change["changes"]] == ["amount"]
     assert change["changes"][0]["was"] == 80.0
     assert change["score"] <= 0.5
+    assert change["says"] == ["half of it"]
 
 
 @pytest.mark.parametrize(("kind", "body", "verdict"), [

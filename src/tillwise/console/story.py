@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tillwise.decisions.counterfactual import Counterfactual, counterfactual
 from tillwise.decisions.decision import Decision
-from tillwise.decisions.explanation import Change, counterfactual
 from tillwise.decisions.receipt import Receipt
 from tillwise.decisions.replay import Replayed, Replayer, Told
 from tillwise.decisions.use_case import UseCase
@@ -29,14 +29,6 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Would:
-    """What would have changed an adverse action."""
-
-    changes: list[Change]
-    decision: Decision
-
-
-@dataclass(frozen=True, slots=True)
 class Story:
     """Everything one page tells. `full` is the decision with every reason, `complete` False when its model is gone."""
 
@@ -48,7 +40,7 @@ class Story:
     latency: dict[str, int]
     replayed: Replayed
     from_log: Replayed
-    would: Would | None
+    would: Counterfactual | None
     outcomes: list[Outcome]
 
 
@@ -113,14 +105,13 @@ def _latency(receipt: Receipt) -> dict[str, int]:
     return {name: spent for name, spent in (*parts.items(), ("receipt", max(0, rest))) if spent > 0}
 
 
-def _would(told: Told) -> Would | None:
+def _would(told: Told) -> Counterfactual | None:
     receipt = told.kept.receipt
     if told.use_case is None or told.row is None or told.model is None or receipt.fallback:
         return None
     if receipt.decision.action not in told.use_case.adverse:
         return None
     try:
-        found = counterfactual(told.use_case, told.model, told.row, receipt)
+        return counterfactual(told.use_case, told.model, told.row)
     except TillwiseError:
         return None
-    return None if found is None else Would(*found)

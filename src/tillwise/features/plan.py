@@ -8,7 +8,7 @@ steps for one row without arrays.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from struct import Struct
 from typing import Final
@@ -111,6 +111,14 @@ class Plan:
             known.append(scalar(known))
         # a difference that is not 0 is NaN: of infinity, or of NaN itself
         return tuple([value if value - value == 0.0 else None for value in self._rounded(known)])
+
+    def derive(self, known: Mapping[str, float | None]) -> tuple[float | None, ...]:
+        """Return the columns where aggregates and request values are `known` already: the row expressions follow."""
+        given = len(self._names) - len(self._scalars)
+        values = [_number(known.get(name)) for name in self._names[:given]]
+        for scalar in self._scalars:
+            values.append(scalar(values))
+        return tuple([value if value - value == 0.0 else None for value in self._rounded(values)])
 
     def _rounded(self, known: list[float]) -> Sequence[float]:
         columns = [known[place] for place in self._picked.output]

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
+from tillwise.decisions.counterfactual import Known, Way
 from tillwise.decisions.decision import Decision, Degraded, Explain, Reason, Request
 from tillwise.decisions.use_case import UseCase
 from tillwise.errors import ConfigurationError
@@ -27,6 +28,7 @@ from tillwise.use_cases.fraud.learning import FraudLearner
 from tillwise.use_cases.fraud.policy import APPROVE, DECLINE, REVIEW, FraudPolicy, stricter
 from tillwise.use_cases.fraud.reasons import score_reasons
 from tillwise.use_cases.fraud.rules import Spoken, apply
+from tillwise.use_cases.fraud.ways import ways
 from tillwise.vocabulary.canonical import Json
 from tillwise.vocabulary.purpose import Purpose
 from tillwise.vocabulary.store import Snapshot
@@ -134,6 +136,15 @@ class FraudSteps:
         if not reasons:
             reasons.append(Reason("rules_only", "No declared rule speaks against this order", 1.0))
         return Decision(action, tuple(reasons), rules=tuple(rules), degraded=why)
+
+    def ways(self, row: FeatureRow) -> tuple[Way, ...]:
+        """Return what somebody could have done otherwise (see ways.py)."""
+        return ways(row, self.features)
+
+    def changed(self, row: FeatureRow, values: Known) -> FeatureRow:
+        """Return the row with other values; ratios and flags follow from them."""
+        known = {**_values(row), **values}
+        return replace(row, values=_online(self.features).plan.derive(known))
 
     def _keys(self, permit: Permit, body: Json) -> dict[str, int | None]:
         keys: dict[str, int | None] = {"subject": permit.subject if permit.subject is not None else permit.anonymous}

@@ -1,0 +1,140 @@
+"""What a person could have done for another outcome: found by asking the same model and policy again.
+
+A use case declares the ways open to a person (a smaller order, waiting, another card); nothing else is ever changed.
+What is named has been decided, not estimated, so it holds (CJEU C-203/22, 27 February 2025: how other data would have
+led to another result). First one way alone is tried, each from its mildest step; then all of them together, and what
+is not needed is taken back. The set found is irreducible, and at most a few dozen rows are scored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol, runtime_checkable
+
+from tillwise.decisions.decision import Decision, Explain
+from tillwise.decisions.use_case import UseCase
+from tillwise.features.row import FeatureRow
+
+Known = Mapping[str, float | None]
+NO_LOT: Final = 2**63 - 1
+"""The largest seed: no exploration falls on it, so that luck never passes for a way out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing a person could have done, in words that go on from "with" or "by", and the columns it would change."""
+
+    text: str
+    values: Known
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Steps of one kind, the mildest first."""
+
+    code: str
+    steps: tuple[Step, ...]
+
+
+@runtime_checkable
+class Changeable(Protocol):
+    """Steps of a use case that know what a person can change."""
+
+    def ways(self, row: FeatureRow) -> Sequence[Way]:
+        """Return the ways open to the person of this row, the easiest first; a later one overrides an earlier one."""
+        ...
+
+    def changed(self, row: FeatureRow, values: Known) -> FeatureRow:
+        """Return the row with other values, and everything that is computed from them computed again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One value that would have been another."""
+
+    column: str
+    was: float | None
+    becomes: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Counterfactual:
+    """What the person could have done, which values that would have changed, and what would then have been decided."""
+
+    codes: tuple[str, ...]
+    says: tuple[str, ...]
+    changes: tuple[Change, ...]
+    decision: Decision
+
+
+def counterfactual(use_case: UseCase, model: Any, row: FeatureRow) -> Counterfactual | None:
+    """Return a way to an action that is not adverse; None when no declared way, nor all of them, leads to one."""
+    steps = use_case.steps
+    return _Search(use_case, model, row, steps).found() if isinstance(steps, Changeable) else None
+
+
+class _Search:
+    def __init__(self, use_case: UseCase, model: Any, row: FeatureRow, steps: Changeable) -> None:
+        self._use_case = use_case
+        self._model = model
+        self._row = row
+        self._steps = steps
+        self._ways = [way for way in steps.ways(row) if way.steps]
+
+    def found(self) -> Counterfactual | None:
+        for way in self._ways:
+            for step in way.steps:
+                if (decision := self._flips({way.code: step})) is not None:
+                    return self._told({way.code: step}, decision)
+        return self._together()
+
+    def _together(self) -> Counterfactual | None:
+        strongest = {way.code: way.steps[-1] for way in self._ways}
+        # One of them may stand in the way: a tiny order, say, that is not worth the risk of a fee.
+        sets = [strongest, *({c: s for c, s in strongest.items() if c != way.code} for way in self._ways)]
+        found = next(((each, made) for each in sets if each and (made := self._flips(each)) is not None), None)
+        if found is None:
+            return None
+        chosen, decision = found
+        for way in reversed(self._ways):
+            fewer = {code: step for code, step in chosen.items() if code != way.code}
+            if fewer and (again := self._flips(fewer)) is not None:
+                chosen, decision = fewer, again
+        for way in self._ways:
+            for step in way.steps[:-1] if way.code in chosen else ():
+                milder = {**chosen, way.code: step}
+                if (again := self._flips(milder)) is not None:
+                    chosen, decision = milder, again
+                    break
+        return self._told(chosen, decision)
+
+    def _flips(self, chosen: Mapping[str, Step]) -> Decision | None:
+        steps = self._use_case.steps
+        changed = self._changed(chosen)
+        decision = steps.act(steps.think(changed, self._model, Explain.NONE), NO_LOT, Explain.NONE)
+        return None if decision.action in self._use_case.adverse else decision
+
+    def _changed(self, chosen: Mapping[str, Step]) -> FeatureRow:
+        values: dict[str, float | None] = {}
+        for way in self._ways:
+            if way.code in chosen:
+                values.update(chosen[way.code].values)
+        return self._steps.changed(self._row, values)
+
+    def _told(self, chosen: Mapping[str, Step], decision: Decision) -> Counterfactual:
+        ordered = [(way.code, chosen[way.code].text) for way in self._ways if way.code in chosen]
+        before, after = self._row, self._changed(chosen)
+        changes = tuple(
+            Change(column, was, becomes)
+            for column, was, becomes in zip(before.columns, before.values, after.values, strict=True)
+            if was != becomes
+        )
+        return Counterfactual(tuple(code for code, _ in ordered), tuple(text for _, text in ordered), changes, decision)
+
+
+def with_values(row: FeatureRow, values: Known) -> FeatureRow:
+    """Return the row with other values and nothing computed again: for features without row expressions."""
+    pairs = zip(row.columns, row.values, strict=True)
+    return replace(row, values=tuple(values.get(name, value) for name, value in pairs))
