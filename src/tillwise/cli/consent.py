@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from tillwise.app import App, build_app
+from tillwise.cli.link import link_command
 from tillwise.cli.main import json_option, shop_option
 from tillwise.cli.show import Show
 from tillwise.decisions.answer import rfc3339
@@ -52,6 +53,9 @@ def _opened(shop: Path) -> Iterator[App]:
 @click.group()
 def consent_command() -> None:
     """Serve a notice, record, show, check or import what people said."""
+
+
+consent_command.add_command(link_command)
 
 
 @consent_command.command("notice")
