@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
+from msgspec.structs import replace as alter
+
 from tillwise.decisions.use_case import UseCase
 from tillwise.errors import ConfigurationError
 from tillwise.features.feature import DAY
@@ -45,7 +47,7 @@ def within_retention(use_case: UseCase, learner: Learner, retention: Retention) 
 def policy_within(policy: RecommendationPolicy, retention: Retention) -> RecommendationPolicy:
     """Return the policy with a history no longer than its data may be read."""
     days = retention.reach(EVENTS, Purpose.RECOMMEND, Purpose.TRAIN) // DAY
-    return replace(policy, history_days=min(policy.history_days, days)) if days < policy.history_days else policy
+    return alter(policy, history_days=days) if days < policy.history_days else policy
 
 
 def _has_features(thing: object) -> bool:
