@@ -143,8 +143,8 @@ def test_of_two_rules_the_stricter_holds_with_the_higher_ages() -> None:
         one, two = (BOOK.rule(place, Purpose.RECOMMEND, NOW) for place in (first, second))
         expected = strictest((one, two))
         assert BOOK.stricter(one, two) == BOOK.stricter(one, two) == expected
-    texas, india = (BOOK.rule(place, Purpose.SHARE, NOW) for place in ("US-CT", "IN"))
-    assert BOOK.stricter(texas, india).age == (18, 18, 18, False)
+    connecticut, india = (BOOK.rule(place, Purpose.SHARE, NOW) for place in ("US-CT", "IN"))
+    assert BOOK.stricter(connecticut, india).age == (18, 18, 18, False)
 
 
 def test_an_overlapping_row_is_refused() -> None:

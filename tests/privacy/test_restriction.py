@@ -12,9 +12,9 @@ import pytest
 from tillwise.events.log import read_head
 from tillwise.events.tables import TABLES as EVENT_TABLES
 from tillwise.privacy import ledger
-from tillwise.privacy.consent import current
+from tillwise.privacy.consent import current, invalidate
 from tillwise.privacy.gate import Gate
-from tillwise.privacy.ledger import RESTRICTABLE, Consent, State
+from tillwise.privacy.ledger import RESTRICTABLE, Consent, DeclaredBasis, PurposeBasis, State
 from tillwise.stores.sqlite import SqliteStore
 from tillwise.vocabulary.identity import Pseudonym
 from tillwise.vocabulary.position import Point
@@ -106,6 +106,32 @@ def test_a_no_during_the_hold_is_kept_and_ends_nothing(shop: Shop) -> None:
     assert shop.cause(Purpose.PRICE) == "restricted"
     shop.lift()
     assert shop.cause() == "consent_withdrawn"
+
+
+def test_a_notice_found_wrong_during_the_hold_does_not_come_back_with_its_end(shop: Shop) -> None:
+    """What was invalidated while everything was on hold stays invalid, and stays on hold until the end."""
+    shop.say(State.GIVEN)
+    shop.restrict()
+    assert shop.do(lambda t: invalidate(t, "n-1", NOW, why="it named the wrong shop")) == 1
+    assert shop.cause() == "restricted"
+    shop.lift()
+    assert shop.cause() == "consent_invalidated"
+
+
+def test_an_import_does_not_end_a_hold(shop: Shop) -> None:
+    """Files declare what was said elsewhere; a restriction was said here."""
+    shop.restrict()
+    declared = DeclaredBasis("US", {Purpose.RECOMMEND: PurposeBasis("consent", "terms", "signed")})
+    shop.do(lambda t: ledger.declare(t, [ANN], declared, source="import", now=NOW))
+    assert shop.cause() == "restricted"
+
+
+def test_place_and_age_known_before_outlast_a_hold(shop: Shop) -> None:
+    """A fact without place or age carries those known so far."""
+    shop.do(lambda t: ledger.know_age(t, ANN, 17, NOW, source="shop", place="IN"))
+    shop.do(lambda t: ledger.restrict(t, ANN, NOW, place="", source="request"))
+    shop.lift()
+    assert shop.cause(country="US-TX") == "banned_for_minors"
 
 
 def test_restricting_twice_writes_once(shop: Shop) -> None:
