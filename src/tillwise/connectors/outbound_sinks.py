@@ -128,7 +128,7 @@ class Sinks:
                 work = self._store.commit(lambda transaction: self._take(transaction, name, now)).result()  # noqa: B023
                 done["withheld"] += work.withheld
                 done["put_off"] += work.held_back
-                results = list(_send(line, secret, work.ready, now // 1000, enough))
+                results = list(_send(line, (name, secret), work.ready, now // 1000, enough))
                 self._store.commit(lambda transaction: self._mark(transaction, results)).result()  # noqa: B023
                 done["arrived"] += sum(not cause for _, cause, _ in results)
                 done["put_off"] += sum(bool(cause) for _, cause, _ in results)
@@ -144,7 +144,7 @@ class Sinks:
         if waiting:
             note_records(transaction, self._gate.book, now)  # a record under which something leaves is kept
         groups: dict[tuple[str, str], list[tuple[Waiting, Kept]]] = {}
-        gone: list[str] = []
+        gone: list[int] = []
         for each in waiting:
             kept = receipts.look_up(transaction, each.decision_id)
             if kept is None or not kept.delivered or kept.receipt.use_case not in self._use_cases:
@@ -221,19 +221,20 @@ class Sinks:
 
 
 def _send(
-    line: Line, secret: str, ready: tuple[_Ready, ...], at: int, enough: Callable[[], bool]
+    line: Line, sink: tuple[str, str], ready: tuple[_Ready, ...], at: int, enough: Callable[[], bool]
 ) -> Iterator[tuple[_Ready, str, bool]]:
     """Post one after another; yield each with why it has to be tried again ("" = arrived), and whether it left.
 
     A sink that cannot be reached, or breaks off, is left alone for this round.
     """
+    name, secret = sink
     broken = ""
     for each in ready:
         if broken or enough():
             yield each, broken or "no time left in this round", False
             continue
         try:
-            status = line.post(each.body, signed(secret, each.waiting.id, at, each.body))
+            status = line.post(each.body, signed(secret, each.waiting.key(name), at, each.body))
         except NotReached as error:
             broken = str(error)
             yield each, broken, False

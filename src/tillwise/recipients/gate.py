@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Final, NamedTuple
 
 from tillwise.errors import NotPermitted
@@ -113,11 +114,12 @@ class OutboundGate:
             head.epoch, max(head.at, self._clock.now()), 2 * _EVER
         )  # what is said counts at once, whatever the log clock says
         countries = _countries(snapshot, people)
+        asks = cache(partial(self._asks, record))
         signalled = remembered(snapshot, [each.key for each in people])
         for each in people:
             person = each._replace(signals=each.signals | signalled.get(each.key, frozenset()))
             places = self._places(snapshot, person, countries.get(person.key))
-            cause = self._refusal(snapshot, record, purpose, person, places, point)
+            cause = self._refusal(snapshot, asks, (record, purpose), person, places, point)
             if cause:
                 refused[cause] += 1
             else:
@@ -156,15 +158,17 @@ class OutboundGate:
         return None
 
     def _refusal(
-        self, snapshot: Snapshot, vendor: Vendor, purpose: Purpose, person: About, places: Sequence[str], point: Point
-    ) -> str:
+        self, snapshot: Snapshot, asks: Callable[[str], tuple[str, frozenset[str]]], sending: tuple[Vendor, Purpose],
+        person: About, places: Sequence[str], point: Point,
+    ) -> str:  # fmt: skip
         """Return why this person's data may not leave; "" when they may."""
         if UNKNOWN in places:
             return "place_unknown"
+        vendor, purpose = sending
         for place in places:
-            if (obstacle := self.obstacle_at(vendor, place)) is not None:
-                return obstacle.code
-            asked = self.borders.consents(vendor, place)
+            obstacle, asked = asks(place)
+            if obstacle:
+                return obstacle
             if not all(agreed(snapshot, person.key, country, point.at) for country in asked):
                 return "transfer_consent_missing"
         # A processor acts for the shop; handing data to anybody else is sharing them, whatever it is good for.
@@ -174,6 +178,11 @@ class OutboundGate:
                 if cause := self._unpermitted(snapshot, use, person, place, point):
                     return cause
         return "minor" if Purpose.SHARE in uses and self._minor(snapshot, person, places) else ""
+
+    def _asks(self, vendor: Vendor, place: str) -> tuple[str, frozenset[str]]:
+        """Return what keeps a place's data from a vendor, and the countries each person must have said yes to."""
+        obstacle = self.obstacle_at(vendor, place)
+        return ("" if obstacle is None else obstacle.code), self.borders.consents(vendor, place)
 
     def _unpermitted(self, snapshot: Snapshot, use: Purpose, person: About, place: str, point: Point) -> str:
         permit = self._gate.permit(

@@ -1,22 +1,21 @@
 """The outbox: what a sink has still to be told, written in the transaction of the thing itself.
 
 A row holds references only; the message is made when it leaves, of what may leave then. Delivery is at least once: a
-row goes after the sink said 2xx, and its id travels along as the idempotency key: a repetition can be recognised.
+row goes after the sink said 2xx, and a key travels along by which a repetition can be recognised.
 """
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final, NamedTuple
 
-from tillwise.vocabulary.identity import new_decision_id
 from tillwise.vocabulary.store import Snapshot, Transaction
 
+# No index: rows stay for seconds, and every one would cost each decision a page.
 TABLES: Final = (
-    "CREATE TABLE IF NOT EXISTS outbox (id TEXT PRIMARY KEY, sink TEXT NOT NULL, kind TEXT NOT NULL,"
+    "CREATE TABLE IF NOT EXISTS outbox (id INTEGER PRIMARY KEY, sink TEXT NOT NULL, kind TEXT NOT NULL,"
     " decision_id TEXT NOT NULL, said TEXT NOT NULL, queued INTEGER NOT NULL, tries INTEGER NOT NULL, due INTEGER,"
-    " cause TEXT NOT NULL) STRICT, WITHOUT ROWID",
-    "CREATE INDEX IF NOT EXISTS outbox_due ON outbox (sink, due) WHERE due IS NOT NULL",
-    "CREATE INDEX IF NOT EXISTS outbox_decision ON outbox (decision_id)",
+    " cause TEXT NOT NULL) STRICT",
 )
 LEASE: Final = 120_000
 """For so long nobody else tries what one process took (ms)."""
@@ -31,20 +30,28 @@ OUTCOME: Final = "outcome"
 class Waiting(NamedTuple):
     """One message to be made and sent. `said` is an outcome as JSON, "" for a decision."""
 
-    id: str
+    id: int
     kind: str
     decision_id: str
     said: str
     queued: int
     tries: int
 
+    def key(self, sink: str) -> str:
+        """Return the idempotency key: the same for every repetition, another for everything else.
+
+        It follows from what is told, not from the row: row ids come again once the newest row is gone.
+        """
+        content = "\x00".join((sink, self.kind, self.decision_id, self.said)).encode()
+        return f"msg_{hashlib.blake2b(content, digest_size=16).hexdigest()}"
+
 
 def put(transaction: Transaction, sink: str, kind: str, decision_id: str, now: int, said: str = "") -> None:
     """Queue a message for a sink."""
     transaction.run(
-        "INSERT INTO outbox (id, sink, kind, decision_id, said, queued, tries, due, cause)"
-        " VALUES (?, ?, ?, ?, ?, ?, 0, ?, '')",
-        (str(new_decision_id()), sink, kind, decision_id, said, now, now),
+        "INSERT INTO outbox (sink, kind, decision_id, said, queued, tries, due, cause)"
+        " VALUES (?, ?, ?, ?, ?, 0, ?, '')",
+        (sink, kind, decision_id, said, now, now),
     )
 
 
@@ -58,7 +65,7 @@ def take(transaction: Transaction, sink: str, now: int, limit: int) -> list[Wait
     return [Waiting(*row) for row in rows]
 
 
-def strike(transaction: Transaction, messages: list[str]) -> None:
+def strike(transaction: Transaction, messages: list[int]) -> None:
     """Forget messages: they arrived, or may never leave."""
     transaction.run_many("DELETE FROM outbox WHERE id = ?", [(each,) for each in messages])
 
