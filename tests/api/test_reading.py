@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from knocking import Client
 from toy_shop import ToyShop
 
 from tillwise.access.reads import Read, reads_by
+from tillwise.api.route import check_scopes
+from tillwise.errors import ConfigurationError
 from tillwise.events.people import find_pseudonym
 
 FRAUD = {
@@ -74,3 +78,15 @@ def test_an_expired_key_is_no_valid_key(client: Client, shop: ToyShop) -> None:
     assert ended.status_code == 401
     assert ended.content == invented.content
     assert "valid key" in ended.json()["detail"]
+
+
+def test_a_route_cannot_show_more_than_its_scope(client: Client) -> None:
+    """Every route says, by its scope or more narrowly, what it shows; one that shows more stops the start."""
+    described = client.get("/openapi.json").json()["paths"]
+    assert described["/consent/{subject}"]["get"]["x-shows"] == ["consents"]
+    assert described["/reviews"]["get"]["x-shows"] == ["reviews"]
+    assert "payment_device" in described["/decisions/{decision_id}"]["get"]["x-shows"]
+    assert "x-shows" not in described["/outcomes"]["post"]
+    (route,) = (route for route in client.door.routes if route.name == "GET /reviews")
+    with pytest.raises(ConfigurationError, match="GET /reviews shows contact, which the scope review does not"):
+        check_scopes((replace(route, shows=frozenset({"reviews", "contact"})),))

@@ -133,6 +133,7 @@ def consent_routes(shop: Shop) -> tuple[Route, ...]:
         Route(
             "GET", one, "consent", desk.show, "What counts now, and everything ever said",
             _ROOM, gives=Consents, problems=(404, 422, 503), parameters=(_SUBJECT, _ANONYMOUS, REASON),
+            shows=frozenset({"consents"}),
         ),
     )  # fmt: skip
 

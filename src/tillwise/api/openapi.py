@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from tillwise.api.problem import PROBLEM, TITLES, Problem
-from tillwise.api.route import CONSOLE, JSON, OPERATOR, PUBLIC, Call, Reply, Route
+from tillwise.api.route import CONSOLE, JSON, OPERATOR, PUBLIC, Call, Reply, Route, shown_by
 from tillwise.vocabulary.canonical import Json
 
 _REF: Final = "#/components/schemas/{name}"
@@ -70,6 +70,8 @@ def _operation(route: Route, schemas: dict[Any, Json]) -> Json:
     if route.scope not in (PUBLIC, OPERATOR):
         operation["security"] = [{"writeKey": []}, {"key": []}] if route.tracking else [{"key": []}]
         operation["x-scope"] = route.scope
+        if shown := shown_by(route):
+            operation["x-shows"] = sorted(shown)
     if parameters := _parameters(route):
         operation["parameters"] = parameters
     if route.takes is not None:

@@ -29,6 +29,7 @@ from tillwise.vocabulary.store import Transaction
 DECISION: Final = (Parameter("decision_id", "path", "The decision_id of an answer"),)
 _ROOM: Final = "Decisions out"
 _ONE: Final = "/decisions/{decision_id}"
+SHOWS: Final = frozenset({"decisions", "behaviour", "orders", "payment_device"})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAMED: Final[list[Json]] = [
     {"required": [name], "properties": {name: {"type": "string"}}} for name in ("decision_id", "order_id")
@@ -93,12 +94,12 @@ def record_routes(shop: Shop) -> tuple[Route, ...]:
     return (
         Route(
             "GET", _ONE, "read:decisions", show, "The receipt of a decision", _ROOM,
-            gives=Receipt, problems=(404, 503), parameters=(*DECISION, REASON),
+            gives=Receipt, problems=(404, 503), parameters=(*DECISION, REASON), shows=SHOWS,
         ),
         Route(
             "GET", f"{_ONE}/explanation", "read:decisions", explain,
             "Why it was decided so, and what would have changed it", _ROOM,
-            gives=Explained, problems=(404, 503), parameters=(*DECISION, REASON),
+            gives=Explained, problems=(404, 503), parameters=(*DECISION, REASON), shows=SHOWS,
         ),
         Route(
             "POST", "/outcomes", "outcomes", tell, "What happened later", _ROOM, takes=_Told, gives=Recorded,

@@ -18,6 +18,7 @@ from tillwise.errors import NotFound
 from tillwise.review.case import Case, subjects_of
 
 _ROOM: Final = "Reviews"
+SHOWS: Final = frozenset({"reviews"})
 _judgement = msgspec.json.Decoder(Judgement)
 _taking = msgspec.json.Decoder(Taking)
 _encode = msgspec.json.Encoder().encode
@@ -76,11 +77,11 @@ def review_routes(shop: Shop) -> tuple[Route, ...]:
     return (
         Route(
             "GET", "/reviews", "review", show, "What waits for a person, worth most first", _ROOM, gives=Queue,
-            problems=(503,), parameters=(REASON,),
+            problems=(503,), parameters=(REASON,), shows=SHOWS,
         ),
         Route(
             "POST", f"{one}/take", "review", take, "Hold a case for 15 minutes", _ROOM, takes=Taking, gives=Review,
-            problems=(404, 409, 415, 422, 503), parameters=(*DECISION, REASON),
+            problems=(404, 409, 415, 422, 503), parameters=(*DECISION, REASON), shows=SHOWS,
         ),
         Route(
             "POST", one, "review", judge, "Give a verdict with its reason, once and for all", _ROOM, takes=Judgement,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tillwise.access.key import SCOPES, Key
+from tillwise.access.roles import load_roles
 from tillwise.errors import ConfigurationError
 from tillwise.vocabulary.canonical import Json
 
@@ -74,10 +75,11 @@ class Parameter:
 class Route:
     """A method on a path.
 
-    `scope` is one of access.key.SCOPES, PUBLIC, OPERATOR, CONSOLE or LINK. `takes` is the type of the JSON body, `gives` the
-    type of the 200 answer: a type for msgspec, a JSON Schema, or None where it is no JSON. `problems` are the statuses
-    besides 400, 401, 403 and 413 it may answer with, `also` the types of further JSON answers. `tracking` routes read
-    their key as Segment's clients send it, and open to web pages of the configured origins.
+    `scope` is one of access.key.SCOPES, PUBLIC, OPERATOR, CONSOLE or LINK. `takes` is the type of the JSON body,
+    `gives` the type of the 200 answer: a type for msgspec, a JSON Schema, or None where it is no JSON. `problems` are
+    the statuses besides 400, 401, 403 and 413 it may answer with, `also` the types of further JSON answers. `tracking`
+    routes read their key as Segment's clients send it, and open to web pages of the configured origins. `shows` are the
+    kinds of data (access/roles.toml) it shows; empty: everything its scope may show.
     """
 
     method: str
@@ -94,6 +96,7 @@ class Route:
     parameters: tuple[Parameter, ...] = ()
     tracking: bool = False
     shown: bool = True
+    shows: frozenset[str] = frozenset()
     example: Json | None = None
 
     @property
@@ -102,12 +105,19 @@ class Route:
         return f"{self.method} {self.path}"
 
 
+def shown_by(route: Route) -> frozenset[str]:
+    """Return the kinds of data a route shows to a key."""
+    return route.shows or load_roles().categories_of([route.scope])
+
+
 def check_scopes(routes: tuple[Route, ...]) -> None:
-    """Raise ConfigurationError when a route does not say who may call it, or two answer the same call."""
+    """Raise ConfigurationError for a route without a scope, one that shows more than its scope, or a double one."""
     seen: set[str] = set()
     for route in routes:
         if route.scope not in (*SCOPES, PUBLIC, OPERATOR, CONSOLE, LINK):
             raise ConfigurationError(f"route {route.name} has no declared scope ('{route.scope}'): nothing starts")
+        if beyond := sorted(route.shows - load_roles().categories_of([route.scope])):
+            raise ConfigurationError(f"route {route.name} shows {beyond[0]}, which the scope {route.scope} does not")
         if route.name in seen:
             raise ConfigurationError(f"route {route.name} is declared twice")
         seen.add(route.name)
