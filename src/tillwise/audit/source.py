@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,7 @@ import msgspec
 from tillwise.vocabulary.store import Row
 
 SALT_BYTES: Final = 16
+_pack: Final = struct.Struct(">q").pack
 _encode: Final = msgspec.json.Encoder().encode
 _drawn: list[bytes] = []
 os.register_at_fork(after_in_child=_drawn.clear)
@@ -90,7 +92,13 @@ def _bytes(body: Any) -> bytes:
 
 def entry_hash(position: int, leaf: bytes) -> bytes:
     """Return what stands in the tree for a row at a position."""
-    return hashlib.sha256(b"\x00" + position.to_bytes(8, "big", signed=True) + leaf).digest()
+    return hashlib.sha256(b"\x00" + _pack(position) + leaf).digest()
+
+
+def entry_hashes(rows: Iterable[Row], leaves: Iterable[bytes]) -> list[bytes]:
+    """Return what stands in the tree for rows of `columns` with these leaves."""
+    sha256, pack = hashlib.sha256, _pack
+    return [sha256(b"\x00" + pack(row[2]) + leaf).digest() for row, leaf in zip(rows, leaves, strict=True)]
 
 
 def _salt() -> bytes:

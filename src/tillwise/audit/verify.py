@@ -17,10 +17,10 @@ import msgspec
 from tillwise.audit.checkpoint import Checkpoint
 from tillwise.audit.log import BEGAN, ERASURE
 from tillwise.audit.merkle import HASH_BYTES, Frontier
-from tillwise.audit.source import Source, entry_hash
+from tillwise.audit.source import Source, entry_hash, entry_hashes
 from tillwise.vocabulary.store import Row, Snapshot
 
-BATCH: Final = 8_192
+BATCH: Final = 2_048
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class _Look:
                 self._outside(source, rows, end)
             computed = source.leaves(held)
             stored = [row[1] for row in held]
-            entries = [entry_hash(row[2], leaf) for row, leaf in zip(held, computed, strict=True)]
+            entries = entry_hashes(held, computed)
             if computed == stored and entries == expected[taken : taken + len(held)]:
                 taken += len(held)
                 continue
