@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from tillwise.features.feature import DAY, HOUR, Agg, Aggregate, FeatureSet, Key, Where
+from tillwise.features.feature import DAY, HOUR, Agg, Aggregate, FeatureSet, Key, Reading, Where
 from tillwise.vocabulary.codes import code_of
 from tillwise.vocabulary.purpose import Purpose
 
@@ -176,4 +176,14 @@ FEATURES: Final = FeatureSet(
         "has_address": ("user.contact.address.mailing_address",),
         "has_email": ("user.contact.email",),
     },
+    readings=(
+        Reading(
+            "own_order",
+            "subject",
+            "the order an event belongs to: it never counts for itself, a chargeback labels it",
+            (ATTEMPT, CHARGEBACK),
+            ("order_ref", "at"),
+            D365.window,
+        ),
+    ),
 )
