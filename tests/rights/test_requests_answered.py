@@ -378,3 +378,30 @@ def test_no_table_of_requests_names_anybody(shop: Lived, tmp_path: Path) -> None
     with shop.app.store.snapshot() as snapshot:
         for table in ("rights_requests", "rights_steps", "rights_asked", "renewals"):
             assert "nameless" not in str(snapshot.all(f"SELECT * FROM {table}"))
+
+
+def test_two_who_finish_the_same_erasure_both_see_it_done(shop: Lived, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While files wait nobody can end or refuse the request; finished twice at once, it is done once."""
+    live(shop, "twice")
+    request = shop.rights.take(ask("twice", Kind.ERASURE))
+    shop.rights.requests.begin(request.id)
+    erasure = shop.rights._erasure
+    erasure.rows(request.id, ask("twice", Kind.ERASURE))
+    for ending in (
+        lambda: shop.rights.requests.done(request.id, {"held": "nothing"}),
+        lambda: shop.rights.requests.refuse(request.id, "excessive"),
+    ):
+        with pytest.raises(Conflict, match="resume"):
+            ending()
+    files, ended = erasure.files, []
+
+    def overtaken(request_id: str, noted: Any) -> Any:
+        monkeypatch.undo()
+        (other,) = shop.rights.resume()
+        ended.append(other.request)
+        return files(request_id, noted)
+
+    monkeypatch.setattr(erasure, "files", overtaken)
+    again = shop.rights.carry_out(request.id).request
+    assert [again] == ended, "the receipt that was entered in the log stays"
+    assert [each.what for each in shop.rights.requests.steps(request.id)].count("done") == 1

@@ -106,6 +106,8 @@ def _person(pending: Json) -> Person:
 
 
 def _note(transaction: Transaction, request_id: str, result: Any) -> None:
+    """Keep what is done so far; an answered request stays as its receipt says, whoever finishes it once more."""
     transaction.run(
-        "UPDATE rights_requests SET result = ? WHERE id = ?", (msgspec.json.encode(result).decode(), request_id)
+        "UPDATE rights_requests SET result = ? WHERE id = ? AND finished IS NULL",
+        (msgspec.json.encode(result).decode(), request_id),
     )

@@ -44,6 +44,8 @@ from tillwise.vocabulary.store import Snapshot, Store, Transaction
 
 __all__ = ["Asked", "Requests", "find", "person_mark", "receipt_of", "steps_of"]
 
+PENDING: Final = "pending"
+"""Stands in the result while rows are erased and files are not: rights/erasure.py."""
 SHOP: Final = "shop"
 """Who did it, when nobody was named."""
 
@@ -201,8 +203,6 @@ class Requests:
             absolute = request.kind is Kind.OBJECTION and (asked is None or Purpose.MARKETING in asked.ends)
             if absolute and reason is not Refusal.IDENTITY_NOT_PROVEN:
                 raise Conflict("an objection to marketing is absolute (GDPR 21(3)): carry it out")
-            if "pending" in msgspec.json.decode(request.result):
-                raise Conflict("rows are erased already: finish it with `tillwise privacy resume`")
             return self._move(transaction, request_id, State.REFUSED, who, reason.value, refusal=reason)
 
         return self._store.commit(work).result()
@@ -254,6 +254,8 @@ class Requests:
         request, wall = find(transaction, request_id), self._wall()
         if state not in NEXT[request.state]:
             raise Conflict(f"a request that is {request.state} cannot become {state}")
+        if state in FINAL and PENDING in msgspec.json.decode(request.result):
+            raise Conflict("its rows are erased and its files are not: `tillwise privacy resume` finishes it")
         finished = wall if state in FINAL else None
         values: dict[str, Any] = {
             "state": state.value, "identity": int(request.identity or identity),

@@ -261,13 +261,19 @@ class Rights:
         """Do what the files still need, then end the request."""
         request = self.requests.find(request_id)
         noted = msgspec.json.decode(request.result)
-        result = {**noted.get("said", {}), **self._erasure.files(request_id, noted)}
+        left = self._erasure.files(request_id, noted) if PENDING in noted else noted
+        result = {**noted.get("said", {}), **left}
         with self._store.snapshot() as snapshot:
             models = scheduled_by(snapshot, request_id)
         return self._done(request, {**result, "models": models} if models else result, who=who)
 
     def _done(self, request: RightsRequest, result: Json, data: Json | None = None, *, who: str) -> Answered:
-        done = self.requests.done(request.id, result, who=who)
+        try:
+            done = self.requests.done(request.id, result, who=who)
+        except Conflict:
+            done = self.requests.find(request.id)
+            if done.state is not State.DONE:  # else another process finished the same meanwhile
+                raise
         return Answered(done, receipt_of(done), data)
 
     def _erased(self, request: RightsRequest) -> Json:
