@@ -22,9 +22,15 @@ class Nobody:
     def let_go(self, transaction: Transaction, people: Collection[int]) -> int:
         """Delete the profile of everybody of whom no other holder has anything; return how many."""
         n = 0
-        for key in people:
+        waiting = list(people)
+        while waiting:
+            key = waiting.pop()
+            if transaction.one("SELECT 1 FROM links WHERE anonymous = ? LIMIT 1", (key,)) is not None:
+                continue  # somebody who is still known was this visitor
             person = person_of(transaction, Pseudonym(key))
             if person.marks and not any(holder.find(transaction, person) for holder in self._others):
+                linked = transaction.all("SELECT DISTINCT anonymous FROM links WHERE subject = ?", (key,))
+                waiting += [row[0] for row in linked]  # what they did before signing in grew old as well
                 self._profile.erase(transaction, person)
                 n += 1
         return n
