@@ -50,6 +50,7 @@ class NoticeDesk:
         self._facts: Facts | None = None
         self._stamp: tuple[object, ...] = ()
         self._needed: dict[Purpose, str] = {}
+        self._records: tuple[str, ...] | None = None
         shop.store.create(TABLES)
 
     @property
@@ -58,13 +59,20 @@ class NoticeDesk:
         return purposes_in_force(self._shop)
 
     def refresh(self) -> None:
-        """Tell the gate what each purpose uses now, and keep it: a yes that does not cover it has to be renewed."""
+        """Tell the gate what each purpose uses now, and keep it: a yes that does not cover it has to be renewed.
+
+        Within a process only vendor records change what is used, so that asking again and again costs next to nothing.
+        """
+        records = tuple(vendor.digest for vendor in self._shop.vendors)
+        if records == self._records:
+            return
         needed = materials(self._shop)
         if needed != self._needed:
             wall = self._shop.wall()
             self._shop.store.commit(lambda transaction: keep_materials(transaction, needed, wall)).result()
             self._shop.gate.need(needed)
             self._needed = needed
+        self._records = records
 
     def current(self, place: str = "", language: str = "en") -> Notice:
         """Return the notice in force at a place; a text nobody saw before is durable when this returns.
