@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from consent_shop import ConsentShop
 
 from tillwise.app import build_app
+from tillwise.app.doctor.consent import consent
 from tillwise.app.own_rules import RulesInForce
 from tillwise.cli.main import cli
 from tillwise.errors import ConfigurationError
@@ -194,3 +195,17 @@ def test_a_running_shop_takes_a_changed_file_over(tmp_path: Path, caplog: pytest
     app.close()
     done = CliRunner().invoke(cli, ["doctor", "--shop", str(folder)])
     assert (done.exit_code, "rules.toml, rule 1 (line 2)" in done.output) == (1, True)
+
+
+def test_the_doctor_names_own_rules_and_yeses_that_are_left_out(tmp_path: Path) -> None:
+    """Own rules are shown as they are; mapped categories without notice and evidence are a warning with the mend."""
+    folder = tmp_path / "shop"
+    assert CliRunner().invoke(cli, ["init", str(folder)]).exit_code == 0
+    (folder / "rules.toml").write_text(ASK)
+    with (folder / "tillwise.toml").open("a") as settings:
+        settings.write('\n[consent.categories]\nads = "share"\n')
+    app = build_app(folder)
+    found = {finding.about: finding for finding in consent(app)}
+    app.close()
+    assert found["own rules"].says == "rules.toml sets US-TX recommend opt_in"
+    assert (found["consent"].level, "[consent]" in found["consent"].mend) == ("warning", True)

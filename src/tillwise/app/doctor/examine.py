@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from tillwise.app.build import App
 from tillwise.app.doctor.access import access
 from tillwise.app.doctor.audit import audit
+from tillwise.app.doctor.consent import consent
 from tillwise.app.doctor.data import imports, intake
 from tillwise.app.doctor.finding import Finding
 from tillwise.app.doctor.inventory import inventory
@@ -28,6 +29,7 @@ def examine(app: App) -> list[Finding]:
 def _all(app: App) -> Iterator[Finding]:
     yield from files(app)
     yield from law(app)
+    yield from consent(app)
     yield from keys(app)
     yield from requests(app)
     with app.store.snapshot() as snapshot:
