@@ -34,7 +34,7 @@ def message(
     may = fields_that_may(fields_of(kind), derived, allowed)
     body = {
         "type": f"{kind}.{receipt.use_case}",
-        "timestamp": rfc3339(receipt.at),
+        "timestamp": rfc3339(data["outcome"]["at"] if kind == OUTCOME else receipt.at),
         "data": {name: data[name] for name in may if data[name] is not None},
     }
     return _encoder.encode(body)
