@@ -8,6 +8,7 @@ import re
 import zipfile
 from html import unescape
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -256,3 +257,39 @@ def test_everyone_else_is_untouched(client: Client, shop: ToyShop) -> None:
 
     assert decide(client, "u-other")["degraded"] == before
     assert "Green tea" in visit(client, subject="u-other").get("/preferences/history").text
+
+
+class SlowFiles:
+    """A holder of copies in files that takes its time."""
+
+    name = "slow"
+
+    def __init__(self) -> None:
+        self.go_on = Event()
+
+    def erase_files(self, store: Any, person: Any) -> dict[str, int]:
+        assert self.go_on.wait(20)
+        return {"files": 1}
+
+
+@pytest.mark.parametrize("path", ["/preferences/remove", "/preferences/erase"])
+def test_a_page_does_not_wait_for_copies_in_files(client: Client, shop: ToyShop, path: str) -> None:
+    """The answer comes when the rows are gone, says that it is under way, and the request ends by itself."""
+    slow = SlowFiles()
+    shop.rights._erasure._files = (slow,)
+    anna = visit(client)
+    page = anna.post(path, {"category": "tea", "say": "yes"})
+
+    assert page.status_code == 200
+    if path.endswith("erase"):
+        assert "It is under way" in page.text
+        assert "seqs" not in page.text
+        assert known(shop) == []
+    else:
+        assert "Removed: 2 records" in page.text
+        assert len(known(shop)) == 1
+    assert "being worked on" in anna.get("/preferences/rights").text
+    slow.go_on.set()
+    while shop.rights.requests.open():
+        pass
+    assert "being worked on" not in anna.get("/preferences/rights").text

@@ -19,7 +19,7 @@ from tillwise.preferences.session import PATH, Session, Sessions, clear_cookie
 from tillwise.vocabulary.clock import wall_now
 
 DONE: Final = {"saved": "page.saved", "corrected": "history.corrected", "reviewing": "why.reviewing",
-               "receipt": "rights.done", "nothing": "history.nothing_removed"}  # fmt: skip
+               "receipt": "rights.done", "working": "rights.working", "nothing": "history.nothing_removed"}  # fmt: skip
 """What a page may say was just done: a closed list, so that no link can put words into it."""
 _KINDS: Final[tuple[tuple[type[TillwiseError], str, int], ...]] = (
     (NotPermitted, "refused.unknown", 403),

@@ -49,9 +49,7 @@ class LinkWanted(Strict, frozen=True, kw_only=True):
     country: Place | None = None
 
 
-_NAMED: Final = [
-    {"required": [name], "properties": {name: {"type": "string"}}} for name in ("subject", "anonymous_id")
-]
+_NAMED: Final = [{"required": [name], "properties": {name: {"type": "string"}}} for name in ("subject", "anonymous_id")]
 _Wanted = Annotated[LinkWanted, Meta(extra_json_schema={"oneOf": _NAMED})]
 
 
@@ -230,8 +228,9 @@ class _Pages:
         visit = self._desk.visit(call, posted=True)
         if not _yes(visit.form):
             return to("/preferences/rights")
-        answered = await asyncio.to_thread(self._centre.ask, visit.visitor, Kind.ERASURE)
-        return to(f"/preferences/rights?done=receipt&request={answered.request.id}")
+        request = (await asyncio.to_thread(self._centre.ask, visit.visitor, Kind.ERASURE)).request
+        done = "working" if request.finished is None else "receipt"
+        return to(f"/preferences/rights?done={done}&request={request.id}")
 
 
 class _Banner:

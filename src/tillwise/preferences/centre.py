@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -13,7 +14,7 @@ from tillwise.audit.tombstones import erased_at
 from tillwise.decisions.replay import Replayer
 from tillwise.decisions.use_case import UseCase
 from tillwise.documents.notices import NoticeDesk
-from tillwise.errors import NotFound
+from tillwise.errors import NotFound, StoreUnavailable
 from tillwise.events.people import find_pseudonym, pseudonym_for, traits_of
 from tillwise.preferences.stories import Story, read_stories
 from tillwise.preferences.switches import NO_SWITCH, Reader, Switch, heeding, read_switches
@@ -27,10 +28,11 @@ from tillwise.privacy.notice import Notice
 from tillwise.privacy.purposes import UNKNOWN
 from tillwise.privacy.served import serve, served, text_of
 from tillwise.rights.asked import Asked, Corrections
+from tillwise.rights.erasure import PENDING
 from tillwise.rights.history import History, read_history
 from tillwise.rights.person import Person, find_person
 from tillwise.rights.request import Kind, RightsRequest
-from tillwise.rights.requests import person_mark
+from tillwise.rights.requests import person_mark, receipt_of
 from tillwise.rights.rights import Answered, Rights
 from tillwise.settings import Secrets, Settings
 from tillwise.vocabulary.clock import LogClock
@@ -42,6 +44,8 @@ WHO: Final = "preference centre"
 """Who acted, in requests and the access ledger: the person themselves, through these pages."""
 _DAY: Final = 86_400_000
 _EVER: Final = 2**62
+_LONGEST: Final = 60
+"""Seconds after which a page stops waiting."""
 
 
 class Shop(Protocol):
@@ -111,6 +115,7 @@ class Centre:
 
     def __init__(self, shop: Shop) -> None:
         self._shop = shop
+        self._slow = ThreadPoolExecutor(4, "tillwise-preferences")
 
     @property
     def purposes(self) -> tuple[Purpose, ...]:
@@ -220,7 +225,26 @@ class Centre:
             visitor.who, kind, visitor.place, visitor.anonymous, identity=True,
             corrections=corrections or Corrections(), decision_id=decision_id, informed=kind is Kind.LIFTING,
         )  # fmt: skip
+        if kind is Kind.ERASURE or asked.corrections.remove_events:
+            return self._begun(asked)
         return self._shop.rights.ask(asked, who=WHO)
+
+    def _begun(self, asked: Asked) -> Answered:
+        """Answer as soon as the rows are gone: no decision knows them from then on. Copies in files take longer.
+
+        A process that ends in between leaves the request open; `tillwise work` and `privacy resume` finish it.
+        """
+        rights = self._shop.rights
+        request = rights.take(asked, who=WHO)
+        future = self._slow.submit(rights.carry_out, request.id, who=WHO, asked=asked)
+        for _ in range(_LONGEST * 20):
+            finished, _ = wait((future,), timeout=0.05)
+            if finished:
+                return future.result()
+            now = rights.requests.find(request.id)
+            if PENDING in msgspec.json.decode(now.result):
+                return Answered(now, receipt_of(now))
+        raise StoreUnavailable("it was not done in time; it is on record and goes on")
 
     def requests(self, visitor: Visitor) -> list[RightsRequest]:
         """Return every request of this visitor, the newest first."""

@@ -25,6 +25,9 @@ EVENTS: Final = 100
 INTERESTS: Final = 12
 REASONS: Final = 5
 """So many reasons of a decision stand open, the strongest first; the rest can be unfolded."""
+TIMELESS: Final = frozenset({"consent_missing", "consent_invalidated", "gpc", "banned_in_place", "banned_for_minors",
+                             "guardian_missing", "no_basis_in_place"})  # fmt: skip
+"""Causes that need no day to be said."""
 _CSP: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self';"
     " base-uri 'none'; frame-ancestors "
@@ -104,7 +107,7 @@ def choices(frame: Frame, found: Choices) -> str:
 
 def why(frame: Frame, stories: Sequence[Story]) -> str:
     """Return the page of the latest decisions."""
-    return _render("why.html", frame, "why", stories=stories, strongest=REASONS)
+    return _render("why.html", frame, "why", stories=stories, strongest=REASONS, causes=TIMELESS)
 
 
 def history(frame: Frame, profile: Profile | None) -> str:

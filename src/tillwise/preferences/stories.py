@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,6 +17,7 @@ from tillwise.vocabulary.canonical import Json
 from tillwise.vocabulary.clock import Milliseconds
 from tillwise.vocabulary.store import Snapshot, Store
 
+_log = logging.getLogger("tillwise.preferences")
 NEWEST: Final = 10
 TOP: Final = 3
 """So many of a list are told with their reasons."""
@@ -64,10 +66,12 @@ def read_stories(
     for decision_id in reversed(decisions[-NEWEST:]):
         try:
             told = explanation(replayer, decision_id)
+            with store.snapshot() as snapshot:
+                found.append(_story(snapshot, told, use_cases))
         except TillwiseError:
             continue  # erased in this moment, or of a use case that is not installed any more
-        with store.snapshot() as snapshot:
-            found.append(_story(snapshot, told, use_cases))
+        except Exception:
+            _log.exception("decision %s cannot be told to its person", decision_id)  # the others still can
     return found
 
 
