@@ -17,6 +17,8 @@ from tillwise.privacy.consent import Choice, current, say
 from tillwise.privacy.ledger import State
 from tillwise.privacy.material import covers
 from tillwise.privacy.served import serve
+from tillwise.releases.card import Importance, Label, LogPosition, ModelCard
+from tillwise.releases.gate import Choice as Chosen
 from tillwise.vocabulary.position import Point
 from tillwise.vocabulary.purpose import Purpose
 
@@ -167,6 +169,27 @@ def test_what_the_gate_needs_is_what_the_notice_tells(app: App) -> None:
     for purpose, use in told.purposes.items():
         assert covers(use.material, kept[purpose])
         assert covers(kept[purpose], use.material)
+
+
+def test_a_release_changes_what_counts_most_and_asks_nobody(app: App) -> None:
+    """The main parameters come from the card of who answers, in words; a computed column is shared out evenly."""
+    before = app.notices.current("DE")
+    assert "These weigh most" not in before.long
+    version = "sha256:" + "1" * 64
+    card = ModelCard(
+        use_case="fraud", version=version, kind="tabular", features="", columns=(), seed=1,
+        label=Label("chargeback", "", 1, 1), position=LogPosition(0, 0, 0), splits=(), primary="", metrics=(),
+        importances=(Importance("attempts_1h_card", 0.5), Importance("new_device", 0.3), Importance("hour", 0.2)),
+    )  # fmt: skip
+    app.releases.keep_card(card)
+    app.releases.release("fraud", Chosen("model", "trees", version, "better", ()), who="test")
+    after = app.notices.current("DE")
+    first = "The fraud check: payment attempts with the same card; the time of day;"
+    assert f"{first} payment attempts with the same device; whether the device is known." in after.long
+    with app.store.snapshot() as snapshot:
+        found = app.notices.diff(snapshot, before.notice_id, after.notice_id)
+    assert found.changes == ("what counts most in the fraud check changed",)
+    assert found.renew == {}
 
 
 def test_an_unknown_notice_is_not_compared(app: App) -> None:

@@ -22,6 +22,13 @@ currency = "EUR"
 # The country whose rules apply when a request names none. Empty: the strictest rules there are.
 place = ""
 
+# Who answers for the data: stands in the privacy notice and in the record of processing (`tillwise ropa`).
+# [controller]
+# name = "Example Ltd"
+# address = "1 Example Street, Exampletown"
+# contact = "privacy@example.com"
+# dpo = "none"
+
 [serve]
 host = "127.0.0.1"
 port = 8420
