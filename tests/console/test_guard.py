@@ -220,6 +220,21 @@ def test_a_session_ends_with_lock_out_new_password_and_sign_out(visitor: Client,
     assert not seen(third)
 
 
+def test_what_one_process_ends_is_ended_in_every_other(visitor: Client, shop: ToyShop) -> None:
+    """Two doors on one shop: signed in at one, good at both; revoked or signed out of at one, over at both."""
+    anna = hire(shop, "auditor")
+    other = Client(create_api(shop), shop.keys)
+    session = cookie(sign_in(visitor))
+    assert other.get("/console/people", headers=session).status_code == 200
+    with shop.store.snapshot() as snapshot:
+        (grant,) = grants_of(snapshot, anna.person_id)
+    shop.store.commit(lambda t: revoke_grant(t, grant.grant_id, wall_now())).result()
+    assert other.get("/console/people", headers=session).status_code == 403
+    visitor.post("/sign-out", headers=session)
+    assert other.get("/console/people", headers=session).status_code == 303
+    other.close()
+
+
 def test_a_session_brought_along_is_never_taken_over(visitor: Client, shop: ToyShop) -> None:
     """Signing in makes a new id whatever the browser sent: nobody can fix one for somebody else."""
     hire(shop, "analyst")
