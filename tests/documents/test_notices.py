@@ -74,6 +74,13 @@ def test_the_notice_speaks_of_what_runs_and_of_nothing_else(app: App) -> None:
     assert "We answer within 1 month." in said
 
 
+def test_ages_are_those_the_gate_goes_by(app: App) -> None:
+    """Sixteen with a guardian in Germany; in India nobody under eighteen has a profile, whoever agrees."""
+    assert "Below the age of 16 a parent or guardian has to agree." in app.notices.current("DE").long
+    india = app.notices.current("IN").long
+    assert "Below the age of 18 we do not use your data to suggest things you may like and to send you offers" in india
+
+
 def test_every_language_tells_the_same_purposes(app: App) -> None:
     """The same number of parts and lines in each language: nothing is left out of a translation."""
     shapes = {

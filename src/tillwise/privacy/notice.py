@@ -237,10 +237,21 @@ def _rights(said: Words, place: str, ruled: list[tuple[Purpose, Rule]]) -> list[
         *_deadlines(said, laws.reply(place)),
         said.say("same_shop"),
         said.say("consent_ends", duration=said.duration(days)) if asked and days else "",
-        said.say("age", age=laws.age(place).consent) if asked else "",
+        *_ages(said, place, [purpose for purpose, _ in ruled]),
         said.say("signal", purposes=said.list(signalled)) if signalled else "",
     ]
     return [said.of("heading", "rights"), *(line for line in lines if line)]
+
+
+def _ages(said: Words, place: str, purposes: list[Purpose]) -> Iterator[str]:
+    """Yield below which age a guardian has to agree, and below which not even that counts, and what for."""
+    limits = {purpose: load_jurisdictions().limits(place, purpose) for purpose in purposes}
+    guardian = max((each.guardian for each in limits.values()), default=0)
+    if guardian:
+        yield said.say("age", age=guardian)
+    for age in sorted({each.banned for each in limits.values() if each.banned}):
+        barred = [said.of("purpose", purpose) for purpose, each in limits.items() if each.banned == age]
+        yield said.say("age_banned", age=age, purposes=said.list(barred))
 
 
 def _deadlines(said: Words, reply: Reply) -> Iterator[str]:
