@@ -2,13 +2,14 @@
 
 A use case declares the ways open to a person (a smaller order, waiting, another card); nothing else is ever changed.
 What is named has been decided, not estimated, so it holds (CJEU C-203/22, 27 February 2025: how other data would have
-led to another result). First one way alone is tried, each from its mildest step; then all of them together, and what
-is not needed is taken back. The set found is irreducible, and at most a few dozen rows are scored.
+led to another result). One way alone is tried first, the easiest way and its mildest step before the others; where none
+is enough, the step that helps most is kept and a further way is looked for beside it. What turns out not to be needed
+is taken back, so that the set found is irreducible.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol, runtime_checkable
 
@@ -16,6 +17,8 @@ from tillwise.decisions.decision import Decision, Explain
 from tillwise.decisions.use_case import UseCase
 from tillwise.features.row import FeatureRow
 
+MOST_WAYS: Final = 4
+"""Ways taken together at most."""
 Known = Mapping[str, float | None]
 NO_LOT: Final = 2**63 - 1
 """The largest seed: no exploration falls on it, so that luck never passes for a way out."""
@@ -39,7 +42,7 @@ class Way:
 
 @runtime_checkable
 class Changeable(Protocol):
-    """Steps of a use case that know what a person can change."""
+    """Steps of a use case that know what a person can change. Its score is a risk: less is better for the person."""
 
     def ways(self, row: FeatureRow) -> Sequence[Way]:
         """Return the ways open to the person of this row, the easiest first; a later one overrides an earlier one."""
@@ -84,36 +87,46 @@ class _Search:
         self._ways = [way for way in steps.ways(row) if way.steps]
 
     def found(self) -> Counterfactual | None:
-        for way in self._ways:
-            for step in way.steps:
-                if (decision := self._flips({way.code: step})) is not None:
-                    return self._told({way.code: step}, decision)
-        return self._together()
+        """Take one step of one way after the other, each the one that helps most, until the outcome turns."""
+        chosen: dict[str, Step] = {}
+        for _ in range(MOST_WAYS):
+            best: tuple[tuple[int, float], str, Step] | None = None
+            for code, step in self._open(chosen):
+                decision = self._decide({**chosen, code: step})
+                if decision.action not in self._use_case.adverse:
+                    return self._reduced({**chosen, code: step}, decision)
+                worth = (len(decision.rules), 1.0 if decision.score is None else decision.score)
+                if best is None or worth < best[0]:
+                    best = (worth, code, step)
+            if best is None:
+                return None
+            chosen[best[1]] = best[2]
+        return None
 
-    def _together(self) -> Counterfactual | None:
-        strongest = {way.code: way.steps[-1] for way in self._ways}
-        # One of them may stand in the way: a tiny order, say, that is not worth the risk of a fee.
-        sets = [strongest, *({c: s for c, s in strongest.items() if c != way.code} for way in self._ways)]
-        found = next(((each, made) for each in sets if each and (made := self._flips(each)) is not None), None)
-        if found is None:
-            return None
-        chosen, decision = found
-        for way in reversed(self._ways):
-            fewer = {code: step for code, step in chosen.items() if code != way.code}
-            if fewer and (again := self._flips(fewer)) is not None:
+    def _open(self, chosen: Mapping[str, Step]) -> Iterator[tuple[str, Step]]:
+        return ((way.code, step) for way in self._ways if way.code not in chosen for step in way.steps)
+
+    def _reduced(self, chosen: dict[str, Step], decision: Decision) -> Counterfactual:
+        """Take back what is not needed, then look for milder steps of what is."""
+        for code in list(chosen)[:-1]:
+            fewer = {each: step for each, step in chosen.items() if each != code}
+            if (again := self._flips(fewer)) is not None:
                 chosen, decision = fewer, again
         for way in self._ways:
-            for step in way.steps[:-1] if way.code in chosen else ():
-                milder = {**chosen, way.code: step}
-                if (again := self._flips(milder)) is not None:
-                    chosen, decision = milder, again
+            for step in way.steps if way.code in chosen and len(chosen) > 1 else ():
+                if step is chosen[way.code]:
+                    break
+                if (again := self._flips({**chosen, way.code: step})) is not None:
+                    chosen, decision = {**chosen, way.code: step}, again
                     break
         return self._told(chosen, decision)
 
-    def _flips(self, chosen: Mapping[str, Step]) -> Decision | None:
+    def _decide(self, chosen: Mapping[str, Step]) -> Decision:
         steps = self._use_case.steps
-        changed = self._changed(chosen)
-        decision = steps.act(steps.think(changed, self._model, Explain.NONE), NO_LOT, Explain.NONE)
+        return steps.act(steps.think(self._changed(chosen), self._model, Explain.NONE), NO_LOT, Explain.NONE)
+
+    def _flips(self, chosen: Mapping[str, Step]) -> Decision | None:
+        decision = self._decide(chosen)
         return None if decision.action in self._use_case.adverse else decision
 
     def _changed(self, chosen: Mapping[str, Step]) -> FeatureRow:

@@ -39,6 +39,7 @@ def ways(row: FeatureRow, features: FeatureSet) -> tuple[Way, ...]:
         Way("same_country", (mismatch,) if known.get("country_mismatch") == 1.0 else ()),
         Way("smaller_order", _smaller(known, currency)),
         Way("wait", _waits(known, features)),
+        Way("account", _accounts(known)),
     ]
     found += [Way(f"other_{key}", _other(key, old, new, known, features)) for key, old, new in _OTHER]
     return tuple(found)
@@ -50,6 +51,12 @@ def _smaller(known: Known, currency: str) -> tuple[Step, ...]:
     amounts = {float(int(amount * share)) for share in SHARES} | ({usual} if usual is not None else set())
     tried = sorted((each for each in amounts if 0 < each < amount), reverse=True)
     return tuple(Step(f"an order of {written(each, 'money', currency)}", {"order_amount": each}) for each in tried)
+
+
+def _accounts(known: Known) -> tuple[Step, ...]:
+    if known.get("account_age") is not None:
+        return ()
+    return tuple(Step(f"an account opened {words} before", {"account_age": float(wait)}) for words, wait in WAITS[2:])
 
 
 def _waits(known: Known, features: FeatureSet) -> tuple[Step, ...]:
