@@ -286,6 +286,10 @@ def test_a_decision_is_explained_with_procedure_data_effect_and_review(shop: Liv
     assert counted
     assert all(each["events"] and each["meaning"] for each in counted)
     assert "would_change" in told
+    shop.app.reviews.decide("rev", decision, Verdict.APPROVE, "called the customer")
+    (after,) = (shop.rights.ask(ask("why", Kind.EXPLANATION, decision_id=decision)).data or {})["decisions"]
+    assert after["procedure"]["human"] == "A person looked at it and found: approve."
+    assert after["review"]["reason"] == "called the customer"
     for kind in (Kind.EXPLANATION, Kind.HUMAN_REVIEW):
         with pytest.raises(NotFound, match="no such decision about this person"):
             shop.rights.ask(ask("why", kind, decision_id=stranger))

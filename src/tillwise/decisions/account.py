@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from tillwise.decisions.replay import Told
-from tillwise.features.feature import DAY, Aggregate, FeatureSet
+from tillwise.features.feature import HOUR, Aggregate, FeatureSet
 from tillwise.vocabulary.canonical import Json
 
 EFFECTS: Final = {
@@ -72,7 +72,7 @@ def _origin(declared: FeatureSet, name: str) -> Json:
     if counted is not None:
         return {
             "meaning": counted.meaning, "unit": counted.unit, "source": "events", "events": sorted(counted.events),
-            "about": counted.key, "days": counted.window / DAY, "categories": list(counted.categories),
+            "about": counted.key, "hours": counted.window / HOUR, "categories": list(counted.categories),
         }  # fmt: skip
     source = "request" if name in declared.request else "computed" if name in dict(declared.rows) else "unknown"
     return {"meaning": declared.meanings.get(name, ""), "source": source}

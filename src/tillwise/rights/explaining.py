@@ -14,8 +14,14 @@ def explain_decision(store: Store, replayer: Replayer, decision_id: str) -> Json
     """Return the whole explanation of one decision; raise NotFound."""
     told = explanation(replayer, decision_id)
     with store.snapshot() as snapshot:
-        told["review"] = _review(snapshot, decision_id)
+        told["review"] = review = _review(snapshot, decision_id)
         told["data"]["imports"] = _imports(snapshot, told["data"]["epoch"])
+    if review is not None:
+        told["procedure"]["human_involved"] = True
+        found = f"A person looked at it and found: {review['verdict']}." if review["verdict"] else (
+            "A person is to look at it, and has not yet."
+        )  # fmt: skip
+        told["procedure"]["human"] = found
     return told
 
 
