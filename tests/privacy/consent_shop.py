@@ -30,6 +30,7 @@ class ConsentShop:
     """What tests of consent need."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self.store = SqliteStore(path)
         self.store.create((*EVENT_TABLES, *ledger.TABLES))
         self.gate = Gate(wall=lambda: NOW)

@@ -44,9 +44,11 @@ def take(shop: ConsentShop, yes: bool, at: int | None = NOW, **papers: str) -> s
 
 
 def load(shop: ConsentShop, kind: str, *lines: Any, **about: Any) -> dict[str, int]:
-    text = [json.dumps(line).encode() + b"\n" if not isinstance(line, bytes) else line for line in lines]
+    text = [line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines]
+    file = shop.path.with_name("consents.jsonl")
+    file.write_bytes(b"\n".join(text))
     clock = LogClock(wall=lambda: NOW)
-    return import_consents(shop.store, SECRETS, clock, SETTINGS, Imported(kind, place="DE", **about), text)
+    return import_consents(shop.store, SECRETS, clock, SETTINGS, Imported(kind, place="DE", **about), file)
 
 
 def said(shop: ConsentShop, user_id: str, *, anonymous: bool = False) -> list[tuple[str, str]]:

@@ -209,8 +209,7 @@ def import_command(file: Path, kind: str, shop: Path, *, as_json: bool, **about:
     with _opened(shop) as app:
         place = place_of(about["place"] or app.settings.shop.place)
         imported = Imported(kind, about["notice"], about["evidence"], place, about["revision"])
-        with file.open("rb") as lines:
-            counts = import_consents(app.store, app.secrets, app.clock, app.settings.consent, imported, lines)
+        counts = import_consents(app.store, app.secrets, app.clock, app.settings.consent, imported, file)
     show = Show(as_json)
     show.document(counts)
     show.table(f"{file.name} at {rfc3339(wall_now())}", ("what", "lines"), sorted(counts.items()))

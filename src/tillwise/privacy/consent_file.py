@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -24,6 +26,7 @@ from tillwise.vocabulary.store import Store, Transaction
 __all__ = ["FORMATS", "Imported", "import_consents"]
 LONGEST_LINE: Final = 65_536
 _TOGETHER: Final = 500
+_MOST_COUNTS: Final = 100
 _Id = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
@@ -58,20 +61,21 @@ _line: Final = msgspec.json.Decoder(_Line)
 
 
 def import_consents(
-    store: Store, secrets: Secrets, clock: LogClock, settings: ConsentSettings, about: Imported, lines: Iterable[bytes]
+    store: Store, secrets: Secrets, clock: LogClock, settings: ConsentSettings, about: Imported, file: Path
 ) -> dict[str, int]:
-    """Import JSON Lines; return how often what was done.
+    """Import a file of JSON Lines; return how often what was done.
 
     Raises InvalidInput naming the first line that cannot be read; then nothing of the file was imported. Importing the
-    same file again changes nothing.
+    same file again changes nothing. It is read twice and never held whole.
     """
-    read = list(_read_all(clock, settings, about, lines))
-    counts: Counter[str] = Counter(lines=len(read))
-    for each in read:
-        counts.update(f"category not mapped: {name[:60]}" for name in each.chosen.unmapped)
-    for start in range(0, len(read), _TOGETHER):
-        work = partial(_write, secrets=secrets, clock=clock, part=read[start : start + _TOGETHER])
-        counts += store.commit(work).result()
+    counts: Counter[str] = Counter()
+    for each in _read_all(clock, settings, about, file):
+        counts["lines"] += 1
+        if len(counts) < _MOST_COUNTS:
+            counts.update(f"category not mapped: {name[:60]}" for name in each.chosen.unmapped[:_MOST_COUNTS])
+    checked = _read_all(clock, settings, about, file)
+    while part := list(islice(checked, _TOGETHER)):
+        counts += store.commit(partial(_write, secrets=secrets, clock=clock, part=part)).result()
     act = {"tool": about.kind, "notice": about.notice, "evidence": about.evidence, **counts}
     store.commit(lambda transaction: enter_act(transaction, "consent.import", act)).result()
     return dict(counts)
@@ -85,15 +89,16 @@ def _write(transaction: Transaction, *, secrets: Secrets, clock: LogClock, part:
     return counts
 
 
-def _read_all(clock: LogClock, settings: ConsentSettings, about: Imported, lines: Iterable[bytes]) -> Iterator[_Read]:
+def _read_all(clock: LogClock, settings: ConsentSettings, about: Imported, file: Path) -> Iterator[_Read]:
     categories = read_categories(settings.purposes())
-    for number, text in enumerate(lines, 1):
-        if not text.strip():
-            continue
-        try:
-            yield _read(clock, about, read_line(text), categories)
-        except InvalidInput as error:
-            raise InvalidInput(f"line {number}: {error}", field=error.field) from None
+    with file.open("rb") as lines:
+        for number, text in enumerate(iter(lambda: lines.readline(LONGEST_LINE + 1), b""), 1):
+            if not text.strip():
+                continue
+            try:
+                yield _read(clock, about, read_line(text), categories)
+            except InvalidInput as error:
+                raise InvalidInput(f"line {number}: {error}", field=error.field) from None
 
 
 def read_line(text: bytes) -> _Line:
