@@ -42,6 +42,19 @@ def test_a_stranger_sees_none_of_them(visitor: Client) -> None:
         assert "fraud" not in answer.text
 
 
+def test_every_page_opens_for_who_may_see_figures(visitor: Client) -> None:
+    """Inventory, flow, record, notices: own style sheet only, no script, no foreign address."""
+    cookie = _cookie(visitor)
+    for path in PAGES:
+        answer = visitor.get(path, headers=cookie)
+        assert answer.status_code == 200, path
+        assert "<script" not in answer.text
+        assert "http://" not in answer.text
+        assert "https://" not in answer.text
+    assert "How events become decisions" in visitor.get("/console/data/flow", headers=cookie).text
+    assert visitor.get("/assets/documents.css").status_code == 200
+
+
 def test_the_notice_page_keeps_and_compares(visitor: Client, shop: ToyShop) -> None:
     """A place and a language can be asked for; an unknown language or notice is a page that says so."""
     cookie = _cookie(visitor)

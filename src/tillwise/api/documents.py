@@ -40,7 +40,7 @@ class _Desk:
 
     async def flow(self, call: Call) -> Reply:
         """Show the flow alone."""
-        return await self._show(call, lambda bar: records.page("Flow", self._documents().flow_html(), bar))
+        return await self._show(call, lambda bar: records.page("Flow", self._documents().flow_page(), bar))
 
     async def record(self, call: Call) -> Reply:
         """Show the record of processing."""

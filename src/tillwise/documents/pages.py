@@ -66,6 +66,11 @@ def flow_html(picture: str, cases: Iterable[str]) -> str:
     return _render("flow.html", picture=picture, cases=list(cases))
 
 
+def flow_page(picture: str, cases: Iterable[str]) -> str:
+    """Return the flow as a page of its own."""
+    return _render("flow_page.html", flow=flow_html(picture, cases))
+
+
 def record_html(found: Record) -> str:
     """Return the record of processing as a fragment."""
     return _render("record.html", record=found)

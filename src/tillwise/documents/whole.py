@@ -32,6 +32,10 @@ class Documents:
         """Return the flow alone as a fragment."""
         return pages.flow_html(self.picture, self.cases)
 
+    def flow_page(self) -> str:
+        """Return the flow as a page of its own."""
+        return pages.flow_page(self.picture, self.cases)
+
     def record_html(self) -> str:
         """Return the record of processing as a fragment."""
         return pages.record_html(self.record)
