@@ -13,6 +13,7 @@ from tillwise.app.doctor.finding import Finding
 from tillwise.app.doctor.inventory import inventory
 from tillwise.app.doctor.keys import keys
 from tillwise.app.doctor.notices import notices
+from tillwise.app.doctor.pages import pages
 from tillwise.app.doctor.place import files, law
 from tillwise.app.doctor.recipients import recipients
 from tillwise.app.doctor.releases import releases
@@ -32,6 +33,7 @@ def _all(app: App) -> Iterator[Finding]:
     yield from consent(app)
     yield from keys(app)
     yield from requests(app)
+    yield from pages(app)
     with app.store.snapshot() as snapshot:
         yield from access(app, snapshot)
         yield from intake(snapshot)
