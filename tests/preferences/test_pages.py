@@ -87,6 +87,25 @@ def test_a_no_after_a_yes_is_a_withdrawal(client: Client, shop: ToyShop) -> None
     assert [row["state"] for row in said(shop)] == ["refused", "given", "withdrawn"]
 
 
+def test_a_yes_to_something_nobody_does_any_more_can_be_taken_back(client: Client, shop: ToyShop) -> None:
+    """Said elsewhere, shown here: as easy to withdraw as it was to give (GDPR 7(3)); a new yes is not asked for."""
+    shown = client.get(f"/notice?subject={ANNA}&country=DE", role="privacy").json()["notice_id"]
+    told = {"purpose": "share", "state": "given", "notice_id": shown, "country": "DE"}
+    assert client.send("PUT", f"/consent/{ANNA}", role="privacy", json=told).status_code == 200
+    anna = visit(client)
+
+    assert "Advertising by others" in anna.get("/preferences").text
+    assert anna.post("/preferences/choice", {"purpose": "share", "say": "yes"}).status_code == 404
+    notice = re.search(r'name="notice" value="([\w-]+)"', anna.get("/preferences").text)
+    assert notice is not None
+    assert 'id="yes-share"' not in anna.get("/preferences").text
+    everything = {"purpose": "all", "say": "yes", "notice": notice[1]}
+    assert "Saved." in anna.post("/preferences/choice", everything).text
+    anna.post("/preferences/choice", {"purpose": "share", "say": "no"})
+    assert said(shop)[-1]["state"] == "withdrawn"
+    assert "Advertising by others" not in anna.get("/preferences").text
+
+
 @pytest.mark.parametrize(("country", "sentence"), [
     ("DE", "We honour it: it counts as a no to Offers."),
     ("US-VA", "the signal does not stop what the shop does itself"),

@@ -175,7 +175,8 @@ class _Pages:
 
         def work() -> None:
             if purpose == "all":
-                said = {switch.purpose: yes for switch in _choosable(self._centre.choices(visit.visitor))}
+                shown = _choosable(self._centre.choices(visit.visitor))
+                said = {switch.purpose: yes for switch in shown if switch.pursued or not yes}
             else:
                 said = {_purpose(purpose): yes}
             self._centre.choose(visit.visitor, said, visit.form.get("notice", ""), "preference centre")
@@ -256,7 +257,8 @@ class _Banner:
         visitor = self._visitor(call, link)
 
         def work() -> None:
-            known = {switch.purpose for switch in _choosable(self._desk.centre.choices(visitor))}
+            shown = _choosable(self._desk.centre.choices(visitor))
+            known = {switch.purpose for switch in shown if switch.pursued}
             if form.get("say") == "each":
                 said = {_purpose(name): form[name] == "yes" for name in known & form.keys()}
             else:

@@ -155,7 +155,8 @@ class Centre:
         Raises NotFound for a notice this page did not show, or a purpose that has no switch here.
         """
         shop = self._shop
-        if not set(said) <= set(self.purposes) - NO_SWITCH:
+        asked = {purpose for purpose, yes in said.items() if yes}
+        if not asked <= set(self.purposes) or NO_SWITCH & said.keys():
             raise NotFound("this purpose has no switch here")
         signals = frozenset({GPC}) if visitor.gpc else frozenset[str]()
 

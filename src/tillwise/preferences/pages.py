@@ -142,7 +142,7 @@ def kind(frame: Frame, key: str, *, back: bool = False, title: str = "refused.ti
 
 def banner(frame: Frame, found: Choices | None, asked: Banner) -> str:
     """Return the banner as a page of its own, or (with a base) as the part another page includes."""
-    switches = [] if found is None else [switch for switch in found.switches if switch.choosable]
+    switches = [] if found is None else [switch for switch in found.switches if switch.choosable and switch.pursued]
     template = "banner_part.html" if asked.base else "banner.html"
     return _render(template, frame, "", banner=asked, switches=switches, notice=None if found is None else found.notice)
 

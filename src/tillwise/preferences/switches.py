@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tillwise.events.log import read_head
@@ -49,6 +49,8 @@ class Switch:
     notice: str
     source: str
     fixed: bool
+    pursued: bool = True
+    """False where nothing here does it any more: it can be taken back, and a new yes is not asked for."""
 
     @property
     def choosable(self) -> bool:
@@ -59,11 +61,19 @@ class Switch:
 def read_switches(
     snapshot: Snapshot, gate: Gate, purposes: Iterable[Purpose], reader: Reader, now: Milliseconds
 ) -> list[Switch]:
-    """Return the switch of each purpose as it stands in this snapshot, in the order of Purpose."""
-    said = {} if reader.person is None else {row["purpose"]: row for row in ledger.history(snapshot, reader.person)}
+    """Return the switch of each purpose as it stands in this snapshot, in the order of Purpose.
+
+    What the person once said yes to is among them, even where nothing pursues it today: they can still take it back.
+    """
+    said = (
+        {} if reader.person is None else {str(row["purpose"]): row for row in ledger.history(snapshot, reader.person)}
+    )
     point = Point.after(read_head(snapshot), now)
-    shown = sorted(set(purposes) - {Purpose.OPERATIONS}, key=list(Purpose).index)
-    return [_switch(snapshot, gate, purpose, reader, point, said.get(purpose.value)) for purpose in shown]
+    given = {Purpose(name) for name, row in said.items() if row["state"] == "given"}
+    shown = sorted({*purposes, *given} - {Purpose.OPERATIONS}, key=list(Purpose).index)
+    found = [_switch(snapshot, gate, purpose, reader, point, said.get(purpose.value)) for purpose in shown]
+    pursued = set(purposes)
+    return [each if each.purpose in pursued else replace(each, pursued=False) for each in found]
 
 
 def heeding(gate: Gate, purposes: Iterable[Purpose], reader: Reader) -> tuple[Purpose, ...]:
