@@ -134,7 +134,7 @@ def tiles(app: App) -> list[Any]:
 histories = st.lists(st.tuples(st.sampled_from(ACTIONS), st.sampled_from(("canary", *OTHERS))), min_size=3, max_size=14)
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories, exported=st.booleans())
 def test_nothing_is_left_and_nobody_else_is_touched(
     app: App, history: list[tuple[str, str]], *, exported: bool
