@@ -89,11 +89,12 @@ def test_what_a_key_did_see_is_what_was_written_down(caller: Client, shop: ToySh
     assert of_key(shop, key_id(shop, "decide"), 0, found.reads[0].wall).saw == {}
 
 
-def test_a_key_that_only_asks_could_see_whom_it_could_ask_about_in_that_time(caller: Client, shop: ToyShop) -> None:
-    """`decide` shows answers about whoever was decided about while it was in force."""
-    key, _ = create_key(shop.store, "decide", scopes=["decide:fraud"])
+def test_a_key_that_only_asks_could_see_whom_it_asked_about(caller: Client, shop: ToyShop) -> None:
+    """`decide:fraud` shows answers about the people it asked about, not those another key asked about."""
+    key, text = create_key(shop.store, "decide", scopes=["decide:fraud"])
+    caller.post("/predict/fraud", role="decide", json=fraud("u-8"))
     assert of_key(shop, key.key_id).could == frozenset()
-    caller.post("/predict/fraud", role="decide", json=fraud("u-9"))
+    caller.post("/predict/fraud", headers={"authorization": f"Bearer {text}"}, json=fraud("u-9"))
     assert of_key(shop, key.key_id).could == {pseudonym(shop, "u-9")}
 
 

@@ -122,7 +122,7 @@ def _show_exposure(show: Show, found: Exposure, out: Path | None) -> None:
     show.line(
         f"did see: {len(found.saw)} people in {len(found.reads)} reads ({found.shown} showings, the erased included)"
     )
-    show.line(f"asked decisions about: {len(found.asked)} people (known for request ids of the last 24 hours)")
+    show.line(f"asked decisions about: {len(found.asked)} people")
     rows = [(minute(r.wall), r.what, r.purpose or "–", r.reason, r.people) for r in found.reads[-_SHOWN:]]
     if rows:
         show.table(f"the last {len(rows)} reads", ("when", "what", "purpose", "reason", "people"), rows)

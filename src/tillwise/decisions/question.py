@@ -28,7 +28,10 @@ MAX_DEADLINE_MS: Final = 60_000
 
 
 class Question(msgspec.Struct, frozen=True):
-    """One request to one use case. Times are `perf_counter_ns`; `asked` is None when no request id may be taken."""
+    """One request to one use case. Times are `perf_counter_ns`; `asked` is None when no request id may be taken.
+
+    `key_id` is the key that asks.
+    """
 
     use_case: UseCase
     request: Request
@@ -36,6 +39,7 @@ class Question(msgspec.Struct, frozen=True):
     decision_id: DecisionId
     started: int
     deadline: int
+    key_id: str = ""
 
     @property
     def country(self) -> str | None:
@@ -70,7 +74,8 @@ def question(use_case: UseCase, request: Request, key_id: str, secrets: Secrets)
     if request.request_id is not None and not request.dry_run:
         mark = _mark(request.request_id, secrets)
         asked = Asked(key_id, use_case.name, mark, _hash(request, secrets))
-    return Question(use_case, request, asked, new_decision_id(), started, started + request.deadline_ms * 1_000_000)
+    deadline = started + request.deadline_ms * 1_000_000
+    return Question(use_case, request, asked, new_decision_id(), started, deadline, key_id)
 
 
 def _hash(request: Request, secrets: Secrets) -> bytes:

@@ -23,7 +23,7 @@ TABLES: Final = (
     " use_case TEXT NOT NULL, subject INTEGER, anonymous INTEGER, order_ref INTEGER, epoch INTEGER NOT NULL,"
     " at INTEGER NOT NULL, mark INTEGER NOT NULL, wall INTEGER NOT NULL, action TEXT NOT NULL, model TEXT,"
     " latency INTEGER NOT NULL, degraded TEXT, simulated INTEGER NOT NULL, delivered INTEGER NOT NULL,"
-    " body BLOB NOT NULL, salt BLOB, leaf BLOB) STRICT",
+    " body BLOB NOT NULL, salt BLOB, leaf BLOB, key_id TEXT NOT NULL DEFAULT '') STRICT",
     "CREATE INDEX IF NOT EXISTS receipts_wall ON receipts (wall)",
     "CREATE INDEX IF NOT EXISTS receipts_subject ON receipts (subject) WHERE subject IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS receipts_anonymous ON receipts (anonymous) WHERE anonymous IS NOT NULL",
@@ -41,7 +41,7 @@ LOGGED: Final = Source(
     "receipts",
     ("seq",),
     ("decision_id", "use_case", "coalesce(subject, anonymous)", "order_ref", "epoch", "at", "mark", "wall", "action",
-     "model", "degraded", "simulated"),
+     "model", "degraded", "simulated", "key_id"),
     "decision_id",
     "body",
 )  # fmt: skip
@@ -49,14 +49,14 @@ LOGGED: Final = Source(
 DAY: Final = 24 * 3_600_000
 """How long a request id stays taken, on the wall clock."""
 
-_COLUMNS: Final = "decision_id, subject, anonymous, order_ref, delivered, body"
+_COLUMNS: Final = "decision_id, subject, anonymous, order_ref, delivered, body, key_id"
 
 
 class Kept(msgspec.Struct, frozen=True):
     """A receipt as it lies in the store, with whom and which order it was about.
 
     `delivered` is False when the answer left without waiting for the receipt: the caller got the declared unrecorded
-    answer instead of this one.
+    answer instead of this one. `key_id` says whose key asked; empty in receipts of an earlier release.
     """
 
     receipt: Receipt
@@ -64,6 +64,7 @@ class Kept(msgspec.Struct, frozen=True):
     anonymous: Pseudonym | None
     order_ref: int | None
     delivered: bool = True
+    key_id: str = ""
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -97,18 +98,18 @@ def insert(transaction: Transaction, kept: Kept) -> None:
         (
             receipt.decision_id, receipt.use_case, kept.anonymous if kept.subject is None else kept.subject,
             kept.order_ref, receipt.epoch, receipt.at, receipt.mark, receipt.wall, decision.action, model, degraded,
-            simulated,
+            simulated, kept.key_id,
         ),
         body,
     )  # fmt: skip
     transaction.run(
         "INSERT INTO receipts (decision_id, use_case, subject, anonymous, order_ref, epoch, at, mark, wall, action,"
-        " model, latency, degraded, simulated, delivered, body, salt, leaf)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)",
+        " model, latency, degraded, simulated, delivered, body, salt, leaf, key_id)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?)",
         (
             receipt.decision_id, receipt.use_case, kept.subject, kept.anonymous, kept.order_ref, receipt.epoch,
             receipt.at, receipt.mark, receipt.wall, decision.action, model, receipt.latency.total, degraded, simulated,
-            body, salt, leaf,
+            body, salt, leaf, kept.key_id,
         ),
     )  # fmt: skip
 
@@ -126,7 +127,7 @@ def upgrade(transaction: Transaction) -> None:
     transaction.run("ALTER TABLE receipts RENAME TO receipts_before")
     for statement in TABLES:
         transaction.run(statement)
-    columns = ", ".join(str(each[1]) for each in transaction.all("PRAGMA table_info(receipts)"))
+    columns = ", ".join(str(each[1]) for each in transaction.all("PRAGMA table_info(receipts_before)"))
     transaction.run(f"INSERT INTO receipts ({columns}) SELECT {columns} FROM receipts_before")
     transaction.run("DROP TABLE receipts_before")
 
@@ -160,7 +161,7 @@ def latest(snapshot: Snapshot, *, since: Milliseconds, limit: int = 100) -> list
 
 
 def _kept(row: Row) -> Kept:
-    return Kept(decode(row[5]), row[1], row[2], row[3], bool(row[4]))
+    return Kept(decode(row[5]), row[1], row[2], row[3], bool(row[4]), row[6])
 
 
 def asked_before(snapshot: Snapshot, asked: Asked, wall: Milliseconds) -> Before | None:

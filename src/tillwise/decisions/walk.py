@@ -238,8 +238,9 @@ class Walker:
             latency=_latency(question, trail),
         )
         kept = Kept(
-            receipt, permit.subject if permit else None, permit.anonymous if permit else None, self._order_ref(request)
-        )
+            receipt, permit.subject if permit else None, permit.anonymous if permit else None,
+            self._order_ref(request), key_id=question.key_id,
+        )  # fmt: skip
         return Draft(question, kept, trail.head if permit else None, permit, row, trail.strangers)
 
     def _order_ref(self, request: Request) -> int | None:

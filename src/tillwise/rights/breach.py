@@ -26,8 +26,12 @@ DECIDED: Final = (
     " UNION SELECT DISTINCT anonymous FROM receipts WHERE wall < ? AND anonymous IS NOT NULL"
 )
 ASKED: Final = (
-    "SELECT DISTINCT subject FROM receipts WHERE wall >= ? AND wall < ? AND subject IS NOT NULL"
-    " UNION SELECT DISTINCT anonymous FROM receipts WHERE wall >= ? AND wall < ? AND anonymous IS NOT NULL"
+    "SELECT subject, anonymous FROM receipts WHERE wall >= ? AND wall < ? AND (key_id = ? OR key_id = '')"
+)
+"""Receipts of an earlier release do not know their key: any key may have asked for them."""
+KNOWN: Final = (
+    "SELECT DISTINCT coalesce(subject, anonymous) FROM receipts WHERE key_id = ? AND wall >= ? AND wall < ?"
+    " AND coalesce(subject, anonymous) IS NOT NULL"
 )
 REVIEWED: Final = "SELECT DISTINCT subject FROM reviews WHERE subject IS NOT NULL"
 _OF_ONE: Final = ("contact", "consents", "requests")
@@ -38,8 +42,7 @@ _OF_DECISIONS: Final = ("decisions", "behaviour", "orders", "payment_device")
 class Exposure:
     """The answer for one key or person. `since` and `until` are the asked time cut to the time they held access.
 
-    `could` are pseudonyms, `saw` counts how often each was shown, `asked` the people of decisions this key is known to
-    have asked for: request ids are kept for 24 hours, older ones are not in it.
+    `could` are pseudonyms, `saw` counts how often each was shown, `asked` the people of decisions this key asked for.
     """
 
     who: str
@@ -69,7 +72,7 @@ def exposure_of_key(snapshot: Snapshot, key_id: str, since: Milliseconds, until:
         if shown is not None and shown.reach == "everyone":
             could |= _within(snapshot, shown.categories, end)
         elif shown is not None and shown.reach == "asked":
-            could |= {row[0] for row in snapshot.all(ASKED, (start, end, start, end))}
+            could |= {who for row in snapshot.all(ASKED, (start, end, key_id)) for who in row if who is not None}
     return _exposure(
         snapshot, key_id, (start, end), tuple(sorted(key.scopes)), table.categories_of(key.scopes), could,
     )  # fmt: skip
@@ -115,12 +118,7 @@ def _exposure(
         " WHERE r.who = ? AND r.wall >= ? AND r.wall < ? GROUP BY p.subject",
         (who, since, until),
     )
-    asked = snapshot.all(
-        "SELECT DISTINCT coalesce(c.subject, c.anonymous) FROM requests q JOIN receipts c"
-        " ON c.decision_id = q.decision_id WHERE q.key_id = ? AND q.wall >= ? AND q.wall < ?"
-        " AND coalesce(c.subject, c.anonymous) IS NOT NULL",
-        (who, since, until),
-    )
+    asked = snapshot.all(KNOWN, (who, since, until))
     saw = {int(row[0]): int(row[1]) for row in counted}
     known = frozenset(int(row[0]) for row in asked)
     everyone = frozenset({*could, *saw, *known})
