@@ -44,10 +44,11 @@ def test_an_opened_link_leaves_no_token_in_the_address(client: Client) -> None:
 def test_links_that_open_nothing_say_so_kindly(client: Client) -> None:
     """Forged, changed, ended, minted for the banner, or by another shop: 403 and a page, in the reader's language."""
     good = minted(client).rpartition("=")[2]
+    changed = ("B" if good[0] == "A" else "A") + good[1:]
     late, _ = Links(SECRETS).mint(ANNA, wall_now() - LIFE)
     foreign, _ = Links(Secrets(b"x" * 32)).mint(ANNA, wall_now())
     banner, _ = Links(SECRETS).mint(ANNA, wall_now(), use=Use.BANNER)
-    for text in ("", "abc", good[:-2], "A" + good[1:], late, foreign, banner, "é"):
+    for text in ("", "abc", good[:-2], changed, late, foreign, banner, "é"):
         answer = client.get(f"/preferences/open?link={text}", headers={"accept-language": "de"})
         assert answer.status_code == 403
         assert "Dieser Link öffnet nichts" in answer.text
@@ -111,6 +112,7 @@ def test_a_session_ends_by_itself_and_when_it_is_left(client: Client) -> None:
     left = anna.post("/preferences/leave", {})
     assert "These pages are closed" in left.text
     assert anna.get("/preferences").status_code == 403
+    assert "nothing happened for 15 minutes" in anna.get("/preferences").text
 
 
 def test_minting_and_looking_are_written_down(client: Client, shop: ToyShop) -> None:

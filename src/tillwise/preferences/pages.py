@@ -28,6 +28,7 @@ REASONS: Final = 5
 TIMELESS: Final = frozenset({"consent_missing", "consent_invalidated", "gpc", "banned_in_place", "banned_for_minors",
                              "guardian_missing", "no_basis_in_place"})  # fmt: skip
 """Causes that need no day to be said."""
+_TITLES: Final = {"refused.forged": "refused.title", "refused.expired": "refused.title", "refused.closed": "page.left"}
 _CSP: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self';"
     " base-uri 'none'; frame-ancestors "
@@ -135,8 +136,9 @@ def notice(frame: Frame, notice_id: str, text: str) -> str:
     return _render("notice.html", frame, "choices", notice_id=notice_id, text=text)
 
 
-def kind(frame: Frame, key: str, *, back: bool = False, title: str = "refused.title") -> str:
+def kind(frame: Frame, key: str, *, back: bool = False, title: str = "") -> str:
     """Return a page that says one thing kindly, such as why a link does not work."""
+    title = title or _TITLES.get(key, "refused.sorry")
     return _render("kind.html", frame, "", key=key, back=back, title=title)
 
 
