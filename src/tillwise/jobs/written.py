@@ -95,7 +95,11 @@ class WrittenFiles:
             elif not path.exists():
                 finished.append(number)
             else:
-                n = self._clean(path, wanted)
+                try:
+                    n = self._clean(path, wanted)
+                except (ValueError, OSError):  # somebody put another file in its place: theirs to clean
+                    outside += 1
+                    continue
                 rows, files = rows + n, files + (1 if n else 0)
         self._forget(finished)
         return Cleaned(rows, files, outside)
@@ -116,14 +120,20 @@ class WrittenFiles:
 
 
 def _ids(path: Path) -> set[str]:
+    """Return the people of a file; raise ValueError when it is no longer what tillwise wrote."""
     if path.suffix == ".csv":
         with path.open(newline="", encoding="utf-8") as file:
             return {row[ID] for row in csv.DictReader(file) if row.get(ID)}
     import duckdb  # noqa: PLC0415 - only for the one file kind
 
     with duckdb.connect(config=_SETTINGS) as connection:
-        rows = connection.execute(f"SELECT DISTINCT {ID} FROM read_parquet({_text(path)})").fetchall()
-    return {row[0] for row in rows if row[0]}
+        source = f"read_parquet({_text(path)})"
+        try:
+            columns = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()}
+            rows = connection.execute(f"SELECT DISTINCT {ID} FROM {source}").fetchall() if ID in columns else []
+        except duckdb.Error as error:
+            raise ValueError(str(error)) from error
+    return {str(row[0]) for row in rows if row[0]}
 
 
 def _rewrite(path: Path, gone: Collection[str]) -> int:
