@@ -194,7 +194,7 @@ class Centre:
         if person is None:
             return []
         shop = self._shop
-        return read_stories(shop.store, shop.replayer, shop.use_cases, person.decisions)
+        return read_stories(shop.store, shop.replayer, person.decisions)
 
     def profile(self, visitor: Visitor) -> Profile | None:
         """Return what the visitor's profile is made of, None when nothing is kept."""

@@ -72,7 +72,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"slug": slug, "number": number, "purpose_name": _purpose_name}
+    environment.filters |= {"slug": slug, "purpose_name": _purpose_name}
     return environment
 
 
@@ -89,11 +89,6 @@ def slug(name: str) -> str:
 
 def _purpose_name(purpose: str, words: Words) -> str:
     return words(f"purpose.{purpose}.name")
-
-
-def number(value: float) -> str:
-    """Write a number without needless digits."""
-    return f"{value:.0f}" if float(value).is_integer() else f"{value:.4g}"
 
 
 def choices(frame: Frame, found: Choices) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from tillwise.decisions import receipts
 from tillwise.decisions.explanation import explanation
 from tillwise.decisions.replay import Replayer
-from tillwise.decisions.use_case import UseCase
 from tillwise.errors import TillwiseError
 from tillwise.events.catalog import find_items
 from tillwise.vocabulary.canonical import Json
@@ -33,9 +32,9 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Would:
-    """What would have changed an adverse decision: (what, was, would have to be), and what it would have led to."""
+    """What the person could have done about an adverse decision, in words, and what it would have led to."""
 
-    changes: tuple[tuple[str, float | None, float | None], ...]
+    says: tuple[str, ...]
     action: str
 
 
@@ -58,16 +57,14 @@ class Story:
     review: str
 
 
-def read_stories(
-    store: Store, replayer: Replayer, use_cases: Mapping[str, UseCase], decisions: Sequence[str]
-) -> list[Story]:
+def read_stories(store: Store, replayer: Replayer, decisions: Sequence[str]) -> list[Story]:
     """Return the newest of these decisions (the oldest stands first in `decisions`), newest first."""
     found = []
     for decision_id in reversed(decisions[-NEWEST:]):
         try:
             told = explanation(replayer, decision_id)
             with store.snapshot() as snapshot:
-                found.append(_story(snapshot, told, use_cases))
+                found.append(_story(snapshot, told))
         except TillwiseError:
             continue  # erased in this moment, or of a use case that is not installed any more
         except Exception:
@@ -75,7 +72,7 @@ def read_stories(
     return found
 
 
-def _story(snapshot: Snapshot, told: Json, use_cases: Mapping[str, UseCase]) -> Story:
+def _story(snapshot: Snapshot, told: Json) -> Story:
     receipt = receipts.find(snapshot, told["decision_id"]).receipt
     permit, degraded = receipt.permit, told["degraded"]
     case = snapshot.one("SELECT state FROM reviews WHERE decision_id = ?", (receipt.decision_id,))
@@ -89,7 +86,7 @@ def _story(snapshot: Snapshot, told: Json, use_cases: Mapping[str, UseCase]) -> 
         cause=permit.withheld[0].cause if permit.withheld else "",
         reasons=_texts(told["reasons"]),
         listed=_listed(snapshot, told["items"] or ()),
-        would=_would(told["would_change"], use_cases.get(receipt.use_case)),
+        would=_would(told["would_change"]),
         complete=bool(told["complete"]),
         simulated=receipt.simulated,
         review="" if case is None else str(case[0]),
@@ -112,14 +109,5 @@ def _listed(snapshot: Snapshot, items: Sequence[Json]) -> tuple[Told, ...]:
     )
 
 
-def _would(found: Json | None, use_case: UseCase | None) -> Would | None:
-    if found is None or not found.get("changes"):
-        return None
-    meanings: dict[str, Any] = {}
-    if use_case is not None:
-        meanings = {**use_case.features.meanings, **{each.name: each.meaning for each in use_case.features.aggregates}}
-    changes = tuple(
-        (str(meanings.get(each["column"], each["column"])), each.get("was"), each.get("becomes"))
-        for each in found["changes"]
-    )
-    return Would(changes, str(found["action"]))
+def _would(found: Json | None) -> Would | None:
+    return Would(tuple(found["says"]), str(found["action"])) if found and found.get("says") else None
