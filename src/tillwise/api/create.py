@@ -25,6 +25,7 @@ from tillwise.api.reviewing import review_routes
 from tillwise.api.shop import Shop
 from tillwise.api.traces import TracedDoor, Traces
 from tillwise.api.tracking import tracking_routes
+from tillwise.preferences.language import check_words
 
 
 def create_api(
@@ -34,6 +35,7 @@ def create_api(
 
     Raises ConfigurationError when a route has no declared scope.
     """
+    check_words()
     shop.store.create(TABLES)
     traces = Traces(shop.settings.serve.traces) if shop.settings.serve.traces else None
     figures = traces.figures if traces else Metrics()

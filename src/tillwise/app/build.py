@@ -12,6 +12,7 @@ import msgspec
 from tillwise.access import keys
 from tillwise.app import readiness
 from tillwise.app.auditing import enter_declarations
+from tillwise.app.declarations import check_declarations
 from tillwise.app.outbound import Outbound, make_outbound
 from tillwise.app.reach import policy_within, within_retention
 from tillwise.app.readiness import clock_problem, model_problems, store_problem
@@ -25,11 +26,10 @@ from tillwise.decisions.use_case import UseCase
 from tillwise.documents.described import Described, tables_of
 from tillwise.documents.notices import NoticeDesk
 from tillwise.engines.duckdb import Segments
-from tillwise.errors import ConfigurationError, InvalidDeclaration, TillwiseError
+from tillwise.errors import ConfigurationError, TillwiseError
 from tillwise.events import tables
 from tillwise.events.log import EventLog
 from tillwise.features import tiles
-from tillwise.features.check import check_features
 from tillwise.features.feature import FeatureSet
 from tillwise.features.snapshots import SnapshotShelf
 from tillwise.features.tiles import TileWriter
@@ -238,15 +238,12 @@ def _use_cases(
 
 
 def _check(use_cases: Sequence[UseCase]) -> None:
-    """Raise ConfigurationError for a name taken twice, or features that cannot be computed or read."""
+    """Raise ConfigurationError for a name taken twice, or a declaration that lacks what the law or the SQL needs."""
     names = [use_case.name for use_case in use_cases]
     for use_case in use_cases:
         if names.count(use_case.name) > 1:
             raise ConfigurationError(f"shop.py USE_CASES: there is another use case '{use_case.name}'; rename yours")
-        try:
-            check_features(use_case.features, use_case.purpose)
-        except InvalidDeclaration as error:
-            raise ConfigurationError(f"shop.py: {error}") from error
+    check_declarations(use_cases)
 
 
 def _recommendation_policy(settings: Settings) -> RecommendationPolicy:

@@ -6,8 +6,10 @@ import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
-from importlib.resources import files
 from typing import Any, Final
+
+from tillwise.errors import ConfigurationError
+from tillwise.vocabulary.shipped import shipped_text
 
 LANGUAGES: Final[Mapping[str, str]] = {
     "en": "English", "de": "Deutsch", "fr": "Français", "es": "Español", "pt": "Português",
@@ -47,11 +49,25 @@ class Words:
         return self(key, day=when.day, month=month, year=when.year, time=when.strftime("%H:%M"))
 
 
+def check_words() -> None:
+    """Raise ConfigurationError when a language lacks a text another one has: a page would stop at it."""
+    every = {language: words_of(language).texts.keys() for language in LANGUAGES}
+    for language, texts in every.items():
+        for other, others in every.items():
+            if missing := sorted(others - texts):
+                raise ConfigurationError(f"preferences/words/{language}.toml: {missing[0]} is missing; {other} has it")
+
+
 @cache
 def words_of(language: str) -> Words:
     """Return the words of one of LANGUAGES."""
-    text = files("tillwise.preferences").joinpath("words", f"{language}.toml").read_text("utf-8")
-    return Words(language, dict(_flat(tomllib.loads(text))))
+    text = shipped_text("tillwise.preferences", "words", f"{language}.toml")
+    try:
+        return Words(language, dict(_flat(tomllib.loads(text))))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"preferences/words/{language}.toml: {error}") from None
+    except KeyError as error:
+        raise ConfigurationError(f"preferences/words/{language}.toml: {error.args[0]} is missing") from None
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

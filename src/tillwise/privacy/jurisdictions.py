@@ -10,7 +10,6 @@ import tomllib
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
 from functools import cache
-from importlib.resources import files
 from typing import Final, Literal
 
 import msgspec
@@ -18,6 +17,7 @@ import msgspec
 from tillwise.errors import ConfigurationError
 from tillwise.privacy.age import ADULTS_ONLY, BANDS, Limits, strictest_limits
 from tillwise.vocabulary.purpose import Purpose
+from tillwise.vocabulary.shipped import shipped_text
 
 Kind = Literal["law", "guidance", "ethics"]
 Confidence = Literal["confirmed", "known", "uncertain"]
@@ -242,4 +242,4 @@ def load_jurisdictions(text: str | None = None) -> Jurisdictions:
 
 @cache
 def _shipped() -> Jurisdictions:
-    return load_jurisdictions(files("tillwise.privacy").joinpath("jurisdictions.toml").read_text("utf-8"))
+    return load_jurisdictions(shipped_text("tillwise.privacy", "jurisdictions.toml"))

@@ -167,7 +167,10 @@ class Rulebook:
 
     def _rows(self, purpose: Purpose, visitor: bool, day: date) -> list[Rule]:  # noqa: FBT001 part of a key
         """Return the rows in force; where a place has none for visitors, its plain row counts for them too."""
-        rows = [r for r in self._rules if r.purpose is purpose and r.valid_from <= day < r.valid_to]
+        every = [r for r in self._rules if r.purpose is purpose]
+        rows = [r for r in every if r.valid_from <= day < r.valid_to]
+        held = {(r.place, r.visitor) for r in rows}
+        rows += [_lapsed(r) for r in every if r.valid_to <= day and (r.place, r.visitor) not in held]
         if not visitor:
             return [r for r in rows if not r.visitor]
         own = {r.place for r in rows if r.visitor}
@@ -187,6 +190,14 @@ class Rulebook:
         if purpose in preset.signals:
             found = replace(found, signals=tuple(sorted({*found.signals, "gpc"})))
         return found
+
+
+def _lapsed(rule: Rule) -> Rule:
+    """Return what holds after a row ended and none followed: ask first, never what a wider place asks."""
+    source = f"no row for this purpose since {rule.valid_to}: ask first"
+    if rule.default is Default.BAN:
+        return replace(rule, source=source)
+    return replace(rule, default=Default.OPT_IN, basis="consent", source=source, kind="law", confidence="uncertain")
 
 
 def _check_overlaps(rules: Iterable[Rule]) -> None:

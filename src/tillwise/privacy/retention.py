@@ -12,12 +12,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cache
-from importlib.resources import files
 from typing import Any, Final
 
 from tillwise.errors import ConfigurationError
 from tillwise.events.types import EVENT_TYPES, event_code, line_code
 from tillwise.vocabulary.purpose import Purpose
+from tillwise.vocabulary.shipped import shipped_text
 
 DAY: Final = 24 * 3_600_000
 ELSE: Final = "else"
@@ -146,7 +146,7 @@ def _number(where: str, name: str, value: Any) -> int:
 
 @cache
 def _shipped() -> tuple[Keeping, ...]:
-    return _read(files("tillwise.privacy").joinpath("retention.toml").read_text("utf-8"))
+    return _read(shipped_text("tillwise.privacy", "retention.toml"))
 
 
 def _read(text: str) -> tuple[Keeping, ...]:

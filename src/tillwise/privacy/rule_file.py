@@ -6,14 +6,15 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from datetime import date
 from functools import cache
-from importlib.resources import files
 from typing import Any, Final
 
 from tillwise.errors import ConfigurationError
 from tillwise.privacy.jurisdictions import load_jurisdictions
 from tillwise.privacy.own_rules import with_own_rules
 from tillwise.privacy.purposes import Default, Preset, Rule, Rulebook
+from tillwise.privacy.whole_law import check_whole
 from tillwise.vocabulary.purpose import Purpose
+from tillwise.vocabulary.shipped import shipped_text
 
 KINDS: Final = ("law", "guidance", "ethics")
 CONFIDENCES: Final = ("confirmed", "known", "uncertain")
@@ -37,13 +38,18 @@ def load_rules(text: str | None = None, *, preset: str = "", own: str = "") -> R
 
 def presets() -> dict[str, Preset]:
     """Return the presets by name."""
-    rows = tomllib.loads(files("tillwise.privacy").joinpath("presets.toml").read_text("utf-8"))["preset"]
-    return {
-        row["name"]: Preset(
-            row["name"], row["meaning"], row["floor"], tuple(row["except"]), tuple(map(Purpose, row["signals"]))
-        )
-        for row in rows
-    }
+    try:
+        rows = tomllib.loads(shipped_text("tillwise.privacy", "presets.toml"))["preset"]
+        return {
+            row["name"]: Preset(
+                row["name"], row["meaning"], row["floor"], tuple(row["except"]), tuple(map(Purpose, row["signals"]))
+            )
+            for row in rows
+        }
+    except KeyError as error:
+        raise ConfigurationError(f"presets.toml: {error.args[0]} is missing") from None
+    except ValueError as error:
+        raise ConfigurationError(f"presets.toml: {error}") from None
 
 
 def _preset(name: str) -> Preset | None:
@@ -57,7 +63,9 @@ def _preset(name: str) -> Preset | None:
 
 @cache
 def _shipped() -> tuple[Rule, ...]:
-    return _read(files("tillwise.privacy").joinpath("purposes.toml").read_text("utf-8"))
+    rules = _read(shipped_text("tillwise.privacy", "purposes.toml"))
+    check_whole(rules)
+    return rules
 
 
 def _read(text: str) -> tuple[Rule, ...]:

@@ -6,10 +6,10 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any, Final
 
-from tillwise.errors import InvalidInput
+from tillwise.errors import ConfigurationError, InvalidInput
+from tillwise.vocabulary.shipped import shipped_text
 
 LANGUAGES: Final = ("en", "de", "fr", "es", "pt")
 """ISO 639-1; the first is the one everything else falls back to."""
@@ -63,8 +63,25 @@ def words(language: str) -> Words:
     return _read(found)
 
 
+def check_words() -> None:
+    """Raise ConfigurationError when a language's file is missing or lacks a word the others have."""
+    every = {language: _keys(words(language)) for language in LANGUAGES}
+    for language, keys in every.items():
+        for other, others in every.items():
+            if missing := sorted(others - keys):
+                raise ConfigurationError(f"notice_words/{language}.toml: {missing[0]} is missing; {other} has it")
+
+
+def _keys(said: Words) -> frozenset[str]:
+    # Names of other countries and languages differ; everything else has to be there.
+    return frozenset(f"{group}.{key}" for group, own in said.groups.items() if group != "name" for key in own)
+
+
 @cache
 def _read(language: str) -> Words:
-    text = files("tillwise.privacy").joinpath("notice_words", f"{language}.toml").read_text("utf-8")
-    tables: dict[str, Any] = tomllib.loads(text)
+    text = shipped_text("tillwise.privacy", "notice_words", f"{language}.toml")
+    try:
+        tables: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"notice_words/{language}.toml: {error}") from None
     return Words(language, {name: group for name, group in tables.items() if isinstance(group, dict)})

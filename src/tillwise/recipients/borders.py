@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
-from importlib.resources import files
 from typing import Final, Literal
 
 import msgspec
@@ -18,6 +17,7 @@ import msgspec
 from tillwise.errors import ConfigurationError
 from tillwise.privacy.jurisdictions import Confidence, Jurisdictions, Kind, load_jurisdictions
 from tillwise.recipients.vendor import Mechanism, Vendor, day_of
+from tillwise.vocabulary.shipped import shipped_text
 
 STALE_DAYS: Final = 180
 _DAY: Final = 86_400_000
@@ -214,6 +214,5 @@ def _check_twice(file: str, places: Iterable[str]) -> None:
 
 @cache
 def _shipped() -> tuple[tuple[Border, ...], tuple[Adequacy, ...]]:
-    folder = files("tillwise.recipients")
-    texts = [folder.joinpath(name).read_text("utf-8") for name in ("borders.toml", "adequacy.toml")]
+    texts = [shipped_text("tillwise.recipients", name) for name in ("borders.toml", "adequacy.toml")]
     return read_borders(*texts)
