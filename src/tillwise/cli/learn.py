@@ -116,7 +116,7 @@ def score_command(use_case: str, out: Path, vendor: str | None, shop: Path, *, a
     try:
         chosen = app.use_case(use_case)
         reach = app.retention.reach((ORDER,), chosen.purpose)
-        people = customers(app.store, app.secrets, app.clock.now(), reach)
+        people = customers(app.store, app.secrets, app.clock.now(), reach, chosen.purpose.bit)
         with progress(quiet=as_json) as bars:
             number = app.written.begin(out)
             result = score.score(

@@ -60,6 +60,8 @@ class Said:
     sha256: str
     dpv: str
     shown_at: int = 0
+    language: str = ""
+    """Of that notice; "" without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def say(transaction: Transaction, person: Pseudonym, choice: Choice, now: int) -
     """Append a choice at `now` (log clock); every decision that starts after the commit acts on it.
 
     A yes raises NotFound when the notice it names was never served to this person, and Conflict when they are too young
-    for it at their place. A no needs nothing.
+    for it at their place; so does going on without a word after a no (GDPR 7(3), 21(3)). A no needs nothing.
     """
     if choice.state not in SAYABLE:
         raise InvalidInput(f"'{choice.state}' is nothing a person says", field="state")
@@ -94,9 +96,10 @@ def say(transaction: Transaction, person: Pseudonym, choice: Choice, now: int) -
                 " (or run `tillwise consent notice`), show it, and name its notice_id"
             )
         _check_age(transaction, person, choice)
+        if choice.state is State.IMPLIED and ledger.said_no(transaction, person, choice.purpose):
+            raise Conflict("they said no: going on without a word does not take it back, only their own yes does")
     before = ledger.state(transaction, person, choice.purpose, _EVER)
-    if choice.age is not None:
-        ledger.know_age(transaction, person, choice.age, now, source=choice.source, place=choice.place)
+    keep_age(transaction, person, choice, now)
     consent = Consent(
         person, choice.purpose, choice.state, place=choice.place, notice=choice.notice_id if shown else "",
         evidence=_evidence(choice, shown), source=choice.source, guardian=choice.guardian,
@@ -106,7 +109,13 @@ def say(transaction: Transaction, person: Pseudonym, choice: Choice, now: int) -
     seq, at = ledger.record(transaction, consent, now)
     renewed = choice.state is State.GIVEN and before is not None and before.state is State.GIVEN
     dpv = "RenewedConsentGiven" if renewed else _DPV.get(choice.state, "ConsentUnknown")
-    return Said(choice, seq, at, shown.sha256 if shown else "", dpv, shown.at if shown else 0)
+    return Said(choice, seq, at, shown.sha256 if shown else "", dpv, *((shown.at, shown.language) if shown else ()))
+
+
+def keep_age(transaction: Transaction, person: Pseudonym, choice: Choice, now: int) -> None:
+    """Keep the age told with a choice that was refused: who knows it has to go by it (16 CFR 312.2; CCPA 1798.120)."""
+    if choice.age is not None:
+        ledger.know_age(transaction, person, choice.age, now, source=choice.source, place=choice.place)
 
 
 def _evidence(choice: Choice, shown: Shown | None) -> str:

@@ -18,7 +18,8 @@ from tillwise.errors import InvalidInput
 from tillwise.privacy.consent import Said
 from tillwise.privacy.jurisdictions import load_jurisdictions
 from tillwise.privacy.ledger import State
-from tillwise.privacy.notice import WORDS
+from tillwise.privacy.notice import USUAL
+from tillwise.privacy.wording import LANGUAGES, words
 from tillwise.settings import Secrets
 from tillwise.vocabulary.canonical import Json, canonical
 
@@ -27,26 +28,28 @@ ALGORITHM: Final = "Ed25519"
 
 
 def consent_receipt(said: Said, *, subject: str, shop: str) -> Json:
-    """Return the unsigned receipt of a choice; `subject` is the person's id as the caller knows it."""
-    choice = said.choice
-    what, data = WORDS[choice.purpose]
+    """Return the unsigned receipt of a choice; `subject` is the person's id as the caller knows it.
+
+    Purpose and data are told in the language of the notice they had read, in English where there was none.
+    """
+    choice, told = said.choice, words(said.language or LANGUAGES[0])
     days = load_jurisdictions().consent_days(choice.place) if choice.state is State.GIVEN else 0
     return {
         "schema_version": SCHEMA,
         "record_id": f"{choice.purpose}-{said.seq}",
         "pii_principal_id": subject,
         "privacy_notice": _notice(said),
-        "language": "en",
+        "language": told.language,
         "purposes": [
             {
                 "purpose": choice.purpose.value,
-                "purpose_description": what,
+                "purpose_description": told.of("purpose", choice.purpose),
                 "lawful_basis": "consent",
-                "pii_information": [{"pii_type": data}],
+                "pii_information": [{"pii_type": told.category(each)} for each in USUAL[choice.purpose]],
                 "pii_controllers": [shop],
                 "collection_method": choice.source,
                 "jurisdiction": choice.place or None,
-                "withdrawal_method": "say no on the same page, or ask the shop: it acts on the next decision",
+                "withdrawal_method": told.say("withdraw"),
                 "privacy_rights": list(load_jurisdictions().rights(choice.place)),
             }
         ],

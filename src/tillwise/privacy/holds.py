@@ -47,7 +47,7 @@ def release(transaction: Transaction, person: Pseudonym, *, by: str = "") -> Non
 def refuse_held(snapshot: Snapshot, people: tuple[Pseudonym, ...]) -> None:
     """Raise Conflict when one of these people is under a legal hold."""
     if rows_in(snapshot, "SELECT 1 FROM legal_holds WHERE subject IN", people):
-        raise Conflict("these data are under a legal hold: end it first, or refuse the request as legal_claim")
+        raise Conflict("these data are under a legal hold: end it first, or refuse the request as legal_claims")
 
 
 def on_hold(snapshot: Snapshot) -> list[tuple[Pseudonym, str, Milliseconds]]:

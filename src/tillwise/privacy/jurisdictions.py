@@ -17,7 +17,7 @@ import msgspec
 from tillwise.errors import ConfigurationError
 from tillwise.privacy.age import ADULTS_ONLY, BANDS, Limits, strictest_limits
 from tillwise.vocabulary.purpose import Purpose
-from tillwise.vocabulary.shipped import shipped_text
+from tillwise.vocabulary.shipped import sealed_text
 
 Kind = Literal["law", "guidance", "ethics"]
 Confidence = Literal["confirmed", "known", "uncertain"]
@@ -242,4 +242,4 @@ def load_jurisdictions(text: str | None = None) -> Jurisdictions:
 
 @cache
 def _shipped() -> Jurisdictions:
-    return load_jurisdictions(shipped_text("tillwise.privacy", "jurisdictions.toml"))
+    return load_jurisdictions(sealed_text("tillwise.privacy", "jurisdictions.toml"))

@@ -318,9 +318,14 @@ def consent_seq(snapshot: Snapshot, *people: Pseudonym | None) -> int:
     return position
 
 
-def moved_since(snapshot: Snapshot, seq: int) -> set[Pseudonym]:
-    """Return everybody with a fact after position `seq`."""
-    return {Pseudonym(row[0]) for row in snapshot.all("SELECT DISTINCT subject FROM consents WHERE seq > ?", (seq,))}
+def said_no(snapshot: Snapshot, person: Pseudonym, purpose: Purpose) -> bool:
+    """Return True when a person's newest own word on a purpose is a no, also below a restriction."""
+    row = snapshot.one(
+        "SELECT state FROM consents WHERE subject = ? AND purpose = ? AND state <> 'restricted'"
+        " ORDER BY seq DESC LIMIT 1",
+        (person, purpose.value),
+    )
+    return row is not None and row[0] in (State.REFUSED, State.WITHDRAWN)
 
 
 def upgrade(transaction: Transaction) -> None:

@@ -29,11 +29,6 @@ USUAL: Final[Mapping[Purpose, tuple[str, ...]]] = {
     Purpose.SHARE: _BEHAVIOUR,
 }  # fmt: skip
 """What a purpose usually reads, where nobody derived it from what really runs (documents/uses.py does)."""
-WORDS: Final = {
-    purpose: (words("en").of("purpose", purpose), ", ".join(map(words("en").category, categories)))
-    for purpose, categories in USUAL.items()
-}
-"""Per purpose in English: what for, and from which data."""
 _RIGHT_ORDER: Final = tuple(words("en").groups["right"])
 
 

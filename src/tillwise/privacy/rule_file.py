@@ -14,7 +14,7 @@ from tillwise.privacy.own_rules import with_own_rules
 from tillwise.privacy.purposes import Default, Preset, Rule, Rulebook
 from tillwise.privacy.whole_law import check_whole
 from tillwise.vocabulary.purpose import Purpose
-from tillwise.vocabulary.shipped import shipped_text
+from tillwise.vocabulary.shipped import sealed_text
 
 KINDS: Final = ("law", "guidance", "ethics")
 CONFIDENCES: Final = ("confirmed", "known", "uncertain")
@@ -39,7 +39,7 @@ def load_rules(text: str | None = None, *, preset: str = "", own: str = "") -> R
 def presets() -> dict[str, Preset]:
     """Return the presets by name."""
     try:
-        rows = tomllib.loads(shipped_text("tillwise.privacy", "presets.toml"))["preset"]
+        rows = tomllib.loads(sealed_text("tillwise.privacy", "presets.toml"))["preset"]
         return {
             row["name"]: Preset(
                 row["name"], row["meaning"], row["floor"], tuple(row["except"]), tuple(map(Purpose, row["signals"]))
@@ -63,7 +63,7 @@ def _preset(name: str) -> Preset | None:
 
 @cache
 def _shipped() -> tuple[Rule, ...]:
-    rules = _read(shipped_text("tillwise.privacy", "purposes.toml"))
+    rules = _read(sealed_text("tillwise.privacy", "purposes.toml"))
     check_whole(rules)
     return rules
 

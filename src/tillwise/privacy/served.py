@@ -30,6 +30,7 @@ class Shown(NamedTuple):
     sha256: str
     at: int
     materials: dict[str, str]
+    language: str = ""
 
     def material(self, purpose: Purpose) -> str:
         """Return what the notice stood for, for one purpose; "" when that was not kept."""
@@ -59,10 +60,11 @@ def serve(transaction: Transaction, notice: Notice, subject: Pseudonym, at: int)
 def served(snapshot: Snapshot, subject: Pseudonym, notice_id: str) -> Shown | None:
     """Return what is on record of a notice this person was shown last; None when they never were."""
     row = snapshot.one(
-        "SELECT sha256, at, material FROM notices_served WHERE subject = ? AND id = ? ORDER BY at DESC LIMIT 1",
+        "SELECT s.sha256, s.at, s.material, n.body ->> '$.language' FROM notices_served s"
+        " LEFT JOIN notices n ON n.id = s.id WHERE s.subject = ? AND s.id = ? ORDER BY s.at DESC LIMIT 1",
         (subject, notice_id),
     )
-    return None if row is None else Shown(row[0], row[1], msgspec.json.decode(row[2]) if row[2] else {})
+    return None if row is None else Shown(row[0], row[1], msgspec.json.decode(row[2]) if row[2] else {}, row[3] or "")
 
 
 def text_of(snapshot: Snapshot, notice_id: str) -> str | None:

@@ -17,7 +17,7 @@ import msgspec
 from tillwise.errors import ConfigurationError
 from tillwise.privacy.jurisdictions import Confidence, Jurisdictions, Kind, load_jurisdictions
 from tillwise.recipients.vendor import Mechanism, Vendor, day_of
-from tillwise.vocabulary.shipped import shipped_text
+from tillwise.vocabulary.shipped import sealed_text
 
 STALE_DAYS: Final = 180
 _DAY: Final = 86_400_000
@@ -214,5 +214,5 @@ def _check_twice(file: str, places: Iterable[str]) -> None:
 
 @cache
 def _shipped() -> tuple[tuple[Border, ...], tuple[Adequacy, ...]]:
-    texts = [shipped_text("tillwise.recipients", name) for name in ("borders.toml", "adequacy.toml")]
+    texts = [sealed_text("tillwise.recipients", name) for name in ("borders.toml", "adequacy.toml")]
     return read_borders(*texts)

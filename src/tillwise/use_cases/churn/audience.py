@@ -11,19 +11,24 @@ from tillwise.settings import Secrets
 from tillwise.use_cases.churn.features import ORDER
 from tillwise.use_cases.churn.learning import ACTIVE
 from tillwise.vocabulary.clock import Milliseconds
+from tillwise.vocabulary.purpose import Purpose
 from tillwise.vocabulary.store import Store
 
 
-def customers(store: Store, secrets: Secrets, now: Milliseconds, reach: Milliseconds = ACTIVE) -> list[str]:
+def customers(
+    store: Store, secrets: Secrets, now: Milliseconds, reach: Milliseconds = ACTIVE, mask: int = Purpose.MARKETING.bit
+) -> list[str]:
     """Return the shop's ids of everybody to ask about at `now` (log clock), in one stable order.
 
-    Orders older than `reach`, how far back they may be read for this, do not count.
+    Orders older than `reach`, how far back they may be read for this, do not count, and those whose rows may not be
+    read for the purposes in `mask` are not read.
     """
     with store.snapshot() as snapshot:
         rows = snapshot.all(
             "SELECT DISTINCT subject FROM facts WHERE type = ? AND line = 0 AND simulated = 0 AND at > ?"
+            " AND (purposes & ?) = ?"
             " AND subject IS NOT NULL AND epoch <= (SELECT epoch FROM head)",
-            (event_code(ORDER), now - min(ACTIVE, reach)),
+            (event_code(ORDER), now - min(ACTIVE, reach), mask, mask),
         )
         known = user_ids(snapshot, secrets, [row[0] for row in rows])
     return sorted(known.values())
