@@ -17,7 +17,7 @@ from typing import Any, Final
 from tillwise.errors import ConfigurationError
 from tillwise.events.types import EVENT_TYPES, event_code, line_code
 from tillwise.vocabulary.purpose import Purpose
-from tillwise.vocabulary.shipped import sealed_text
+from tillwise.vocabulary.shipped import shipped_text
 
 DAY: Final = 24 * 3_600_000
 ELSE: Final = "else"
@@ -146,7 +146,7 @@ def _number(where: str, name: str, value: Any) -> int:
 
 @cache
 def _shipped() -> tuple[Keeping, ...]:
-    return _read(sealed_text("tillwise.privacy", "retention.toml"))
+    return _read(shipped_text("tillwise.privacy", "retention.toml"))
 
 
 def _read(text: str) -> tuple[Keeping, ...]:

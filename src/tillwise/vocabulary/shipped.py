@@ -13,7 +13,7 @@ from typing import Final
 from tillwise.errors import ConfigurationError
 
 SEAL: Final = "tables.sha256"
-"""Lines as `sha256sum` writes them. In the folder: `sha256sum *.toml > tables.sha256` after a table was reviewed."""
+"""Lines as `sha256sum` writes them. In the folder, after a table was reviewed: `sha256sum` of the tables it lists."""
 
 
 def shipped_text(package: str, *path: str) -> str:
