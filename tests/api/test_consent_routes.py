@@ -201,6 +201,37 @@ def test_implied_is_kept_as_what_it_is_and_asks_where_people_are_asked(client: C
     assert client.get("/consent/u-17", role="privacy").json()["now"][0]["state"] == "implied"
 
 
+def test_going_on_after_a_no_is_no_yes(client: Client) -> None:
+    """Where nobody has to be asked a no still stands, until they say yes themselves (GDPR 7(3), 21(3))."""
+    shown = notice(client, country="US").json()["notice_id"]
+    for state in ("refused", "withdrawn"):
+        put(client, state=state, country="US")
+        again = put(client, state="implied", notice_id=shown, country="US")
+        assert (again.status_code, "their own yes" in again.json()["detail"]) == (409, True)
+        assert withheld(client, place={"country": "US"}) == [f"consent_{state}"]
+
+
+def test_an_age_told_with_a_refused_yes_is_known_from_then_on(client: Client) -> None:
+    """Who was told that somebody is ten treats them so: where silence would do for others, it does not for them."""
+    shown = notice(client, country="US").json()["notice_id"]
+    us = {"place": {"country": "US"}}
+    put(client, purpose="train", state="refused", country="US")
+    assert withheld(client, **us) == []
+    assert put(client, notice_id=shown, country="US", age=10).status_code == 409
+    assert client.get("/consent/u-17", role="privacy").json()["age"] != "unknown"
+    assert withheld(client, **us) == ["consent_missing"]
+
+
+@pytest.mark.parametrize(("language", "what"), [("en", "decision"), ("de", "Entscheidung"), ("pt", "decisão")])
+def test_a_receipt_speaks_the_language_of_the_notice(client: Client, language: str, what: str) -> None:
+    """Language, purpose, data and the way back are told as the notice was; without a notice, in English."""
+    shown = notice(client, language=language).json()["notice_id"]
+    receipt = put(client, notice_id=shown).json()["receipt"]
+    assert receipt["language"] == language
+    assert what in receipt["purposes"][0]["withdrawal_method"]
+    assert put(client, purpose="search", state="refused").json()["receipt"]["language"] == "en"
+
+
 def test_an_age_told_once_binds_the_next_decision(client: Client) -> None:
     """A yes of 20 stands; when the shop learns that they are 15, a guardian has to agree."""
     shown = notice(client).json()["notice_id"]

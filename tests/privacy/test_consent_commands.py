@@ -46,6 +46,26 @@ def test_a_yes_needs_a_notice_that_was_served(shop: Path) -> None:
     assert "ConsentGiven" in shown
 
 
+def test_a_look_at_somebodys_consents_is_written_down(shop: Path) -> None:
+    """Who looked, at what, why: the person may ask for it (GDPR 15; CJEU C-579/21)."""
+    run(shop, "set", "u-1", "recommend", "refused")
+    run(shop, "show", "u-1", "--reason", "their mail of Monday")
+    run(shop, "show", "u-1")
+    seen = CliRunner().invoke(cli, ["access", "seen", "u-1", "--json", "--shop", str(shop)])
+    assert seen.exit_code == 0, seen.output
+    assert seen.stdout.count("consent show") == 2
+    assert "their mail of Monday" in seen.stdout
+
+
+def test_an_age_told_with_a_refused_yes_is_kept(shop: Path) -> None:
+    """The yes of a child is refused, and from then on the shop knows that it is one."""
+    notice = run(shop, "notice", "u-1", "--place", "US")["notice_id"]
+    said = ("u-1", "recommend", "given", "--notice", notice, "--place", "US", "--age", "10")
+    assert "guardian" in refused(shop, "set", *said)
+    shown = CliRunner().invoke(cli, ["consent", "show", "u-1", "--shop", str(shop)]).stdout
+    assert "age: unknown" not in shown
+
+
 def test_a_forged_receipt_is_found_out(shop: Path, tmp_path: Path) -> None:
     """Genuine, changed, of another shop, and no receipt at all."""
     signed = run(shop, "set", "u-1", "share", "refused", "--place", "US-CA")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from consent_shop import ANN, NOW, ConsentShop
 
-from tillwise.errors import NotFound
+from tillwise.errors import Conflict, NotFound
+from tillwise.privacy import ledger
 from tillwise.privacy.consent import current
 from tillwise.privacy.ledger import State
 from tillwise.privacy.material import added, covers, keep_materials, material, read_materials
@@ -110,6 +111,23 @@ def test_implied_consent_counts_only_where_nobody_has_to_be_asked(shop: ConsentS
     assert shop.cause("US-CA", Purpose.SHARE) is None
     assert shop.permit("US-CA", Purpose.SHARE).basis != "consent"
     assert shop.cause("US-CA", Purpose.SHARE, signals=frozenset({"gpc"})) == "gpc"
+
+
+@pytest.mark.parametrize("no", [State.REFUSED, State.WITHDRAWN])
+def test_going_on_without_a_word_takes_no_no_back(shop: ConsentShop, no: State) -> None:
+    """A refusal, withdrawal or objection ends with the person's own yes, with nothing less (GDPR 7(3), 21(3))."""
+    shop.serve()
+    shop.say(no, place="US-TX")
+    for _ in range(2):
+        with pytest.raises(Conflict, match="their own yes"):
+            shop.say(State.IMPLIED, place="US-TX")
+        assert shop.cause("US-TX") == f"consent_{no}"
+        shop.do(lambda t: ledger.restrict(t, ANN, NOW, place="US-TX", source="restriction"))
+        with pytest.raises(Conflict, match="their own yes"):
+            shop.say(State.IMPLIED, place="US-TX")
+        shop.do(lambda t: ledger.lift(t, ANN, NOW, source="lifted"))
+    shop.say(State.GIVEN, place="US-TX")
+    assert shop.cause("US-TX") is None
 
 
 def test_a_yes_asked_just_in_time_says_so(shop: ConsentShop) -> None:

@@ -39,7 +39,8 @@ def test_a_person_learns_who_received_their_data_and_recipients_hear_of_the_eras
     assert "user.unique_id" in rows[0]["categories"]
     assert len(run(border.folder, "recipients", "sent", "--subject", "u-1")["sent"]) == 1
     erased = run(border.folder, "privacy", "erase", "u-1", "--place", "DE", "--identity-checked")
-    assert "has to be told: mail-tool" in json.dumps(erased)
+    assert erased["result"]["to_tell"] == ["mail-tool"]
+    assert "mail-tool" not in json.dumps(erased["result"]["rows"])
     sent = run(border.folder, "recipients", "sent")
     (task,) = sent["tell"]
     assert task["vendor"] == "mail-tool"
@@ -49,6 +50,20 @@ def test_a_person_learns_who_received_their_data_and_recipients_hear_of_the_eras
     border.app = build_app(border.folder)
     with border.app.store.snapshot() as snapshot:
         assert snapshot.one("SELECT count(*) FROM sent_people") == (1,)
+
+
+@pytest.mark.parametrize("asked", [("rectify", "language=fr"), ("restrict",)])
+def test_recipients_hear_of_corrections_and_restrictions_too(border: Any, asked: tuple[str, ...]) -> None:
+    """GDPR 19: the receipt names whom to tell, and a task stays open until somebody did; others are not named."""
+    decide(border.app, "u-1")
+    border.app.outbound.sinks.deliver()
+    border.app.close()
+    act, *more = asked
+    for subject, told in (("u-1", ["mail-tool"]), ("u-2", None)):
+        done = run(border.folder, "privacy", act, subject, *more, "--place", "DE", "--identity-checked")
+        assert done["result"].get("to_tell") == told
+    assert [task["vendor"] for task in run(border.folder, "recipients", "sent")["tell"]] == ["mail-tool"]
+    border.app = build_app(border.folder)
 
 
 def test_the_commands_say_who_may_receive_and_why_not(border: Any) -> None:

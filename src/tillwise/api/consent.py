@@ -15,11 +15,11 @@ from tillwise.api.reading import REASON, log_call
 from tillwise.api.route import Call, Parameter, Reply, Route
 from tillwise.api.shop import Shop
 from tillwise.decisions.answer import rfc3339
-from tillwise.errors import NotFound
+from tillwise.errors import Conflict, NotFound
 from tillwise.events.people import find_pseudonym, pseudonym_for
 from tillwise.privacy import ledger
 from tillwise.privacy.age import in_words
-from tillwise.privacy.consent import Choice, Said, current, known_band, say
+from tillwise.privacy.consent import Choice, Said, current, keep_age, known_band, say
 from tillwise.privacy.consent_receipt import ALGORITHM, ReceiptSigner, consent_receipt
 from tillwise.privacy.gate import place_of
 from tillwise.privacy.ledger import State
@@ -179,7 +179,15 @@ class _Desk:
             person = pseudonym_for(transaction, shop.secrets, subject, anonymous=told.anonymous)
             return say(transaction, person, choice, shop.clock.now())
 
-        said = await asyncio.wrap_future(shop.store.commit(work))
+        def keep(transaction: Transaction) -> None:
+            person = pseudonym_for(transaction, shop.secrets, subject, anonymous=told.anonymous)
+            keep_age(transaction, person, choice, shop.clock.now())
+
+        try:
+            said = await asyncio.wrap_future(shop.store.commit(work))
+        except Conflict:
+            await asyncio.wrap_future(shop.store.commit(keep))
+            raise
         receipt = consent_receipt(said, subject=subject, shop=shop.settings.shop.name)
         signed = SignedReceipt(receipt, self._signer.sign(receipt), ALGORITHM, self._signer.public)
         return Reply(_encode(signed))

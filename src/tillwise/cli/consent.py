@@ -10,16 +10,17 @@ from typing import Any, TypeVar
 
 import click
 
+from tillwise.access.reads import COMMAND_LINE, log_read
 from tillwise.app import App, build_app
 from tillwise.cli.link import link_command
 from tillwise.cli.main import json_option, shop_option
 from tillwise.cli.show import Show
 from tillwise.decisions.answer import rfc3339
-from tillwise.errors import InvalidInput, NotFound
+from tillwise.errors import Conflict, InvalidInput, NotFound
 from tillwise.events.people import find_pseudonym, pseudonym_for
 from tillwise.privacy import ledger
 from tillwise.privacy.age import in_words
-from tillwise.privacy.consent import SAYABLE, Choice, current, known_band, say
+from tillwise.privacy.consent import SAYABLE, Choice, current, keep_age, known_band, say
 from tillwise.privacy.consent_file import FORMATS, Imported, import_consents
 from tillwise.privacy.consent_receipt import ALGORITHM, ReceiptSigner, check_receipt, consent_receipt
 from tillwise.privacy.gate import place_of
@@ -85,9 +86,10 @@ def notice_command(subject: str, place: str, language: str, shop: Path, *, anony
 
 @consent_command.command("show")
 @_person
+@click.option("--reason", default="", help="Why you look; written down with the read.")
 @shop_option
 @json_option
-def show_command(subject: str, shop: Path, *, anonymous: bool, as_json: bool) -> None:
+def show_command(subject: str, reason: str, shop: Path, *, anonymous: bool, as_json: bool) -> None:
     """Show what counts now for SUBJECT (the shop's user id), and everything they ever said, oldest first."""
     with _opened(shop) as app, app.store.snapshot() as snapshot:
         person = find_pseudonym(snapshot, app.secrets, subject, anonymous=anonymous)
@@ -96,6 +98,11 @@ def show_command(subject: str, shop: Path, *, anonymous: bool, as_json: bool) ->
         now = current(snapshot, person, app.clock.now())
         said = ledger.history(snapshot, person)
         age = in_words(known_band(snapshot, person))
+        app.store.commit(
+            lambda transaction: log_read(
+                transaction, who=COMMAND_LINE, what="consent show", reason=reason or COMMAND_LINE, subjects=(person,)
+            )
+        ).result()
     show = Show(as_json)
     show.document(said)
     counts = [(c.purpose.value, c.state.value, c.dpv, "yes" if c.renew else "", c.place) for c in now]
@@ -132,11 +139,17 @@ def set_command(subject: str, purpose: str, state: str, shop: Path, *, as_json: 
             person = pseudonym_for(transaction, app.secrets, subject, anonymous=anonymous)
             return say(transaction, person, choice, app.clock.now())
 
-        done = app.store.commit(work).result()
-        receipt, signer = (
-            consent_receipt(done, subject=subject, shop=app.settings.shop.name),
-            ReceiptSigner(app.secrets),
-        )
+        def keep(transaction: Transaction) -> None:
+            person = pseudonym_for(transaction, app.secrets, subject, anonymous=anonymous)
+            keep_age(transaction, person, choice, app.clock.now())
+
+        try:
+            done = app.store.commit(work).result()
+        except Conflict:
+            app.store.commit(keep).result()
+            raise
+        receipt = consent_receipt(done, subject=subject, shop=app.settings.shop.name)
+        signer = ReceiptSigner(app.secrets)
     show = Show(as_json)
     signed = {
         "receipt": receipt, "signature": signer.sign(receipt), "algorithm": ALGORITHM, "public_key": signer.public,

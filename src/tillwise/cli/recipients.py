@@ -8,7 +8,7 @@ from typing import Any
 import click
 import msgspec
 
-from tillwise.access.reads import log_read
+from tillwise.access.reads import COMMAND_LINE, log_read
 from tillwise.app import App, build_app
 from tillwise.app.doctor.finding import day
 from tillwise.cli.main import json_option, shop_option
@@ -107,7 +107,7 @@ def check_command(vendor: str, purpose: str | None, places: tuple[str, ...], sho
 @shop_option
 @json_option
 def sent_command(vendor: str | None, subject: str | None, limit: int, shop: Path, *, as_json: bool) -> None:
-    """Show what went to whom, the newest first; what waits in the outbox; and who has to be told of an erasure."""
+    """Show what went to whom, the newest first; what waits in the outbox; and who has to be told of a request."""
     show = Show(as_json)
     app = build_app(shop)
     try:
@@ -125,7 +125,7 @@ def sent_command(vendor: str | None, subject: str | None, limit: int, shop: Path
     _totals(show, totals)
     show.table("outbox", ("sink", "waiting", "given up", "cause"),
                [(each.sink, each.waiting, each.given_up, each.cause) for each in waiting])  # fmt: skip
-    show.table("to be told of an erasure", ("task", "day", "vendor"),
+    show.table("to be told of a request", ("task", "day", "vendor"),
                [(str(row["id"]), day(row["wall"]), row["vendor"]) for row in tasks])  # fmt: skip
 
 
@@ -134,7 +134,7 @@ def sent_command(vendor: str | None, subject: str | None, limit: int, shop: Path
 @shop_option
 @json_option
 def told_command(task: int, shop: Path, *, as_json: bool) -> None:
-    """Note that the recipient of TASK was told of an erasure."""
+    """Note that the recipient of TASK was told of the erasure, correction or restriction."""
     app = build_app(shop)
     try:
         if not app.store.commit(lambda transaction: sent.close_task(transaction, task, wall_now())).result():
@@ -239,7 +239,11 @@ def _of(app: App, subject: str) -> list[dict[str, Any]]:
         rows = list(sent.of_people(snapshot, (person,)))
     app.store.commit(
         lambda transaction: log_read(
-            transaction, who="cli", what="recipients sent", reason="who received this person's data", subjects=(person,)
+            transaction,
+            who=COMMAND_LINE,
+            what="recipients sent",
+            reason="who received this person's data",
+            subjects=(person,),
         )
     ).result()
     return rows

@@ -133,7 +133,10 @@ def received(snapshot: Snapshot, keys: Sequence[int]) -> list[str]:
 
 
 def open_tasks(transaction: Transaction, vendors: Iterable[str], wall: int) -> None:
-    """Note that these vendors have to be told of an erasure; of whose, the request of that moment says to its maker."""
+    """Note that these vendors have to be told of an erasure, correction or restriction (GDPR 19).
+
+    Of whose is not kept: the receipt of the request of that moment names the vendors to its maker.
+    """
     transaction.run_many("INSERT INTO sent_tasks (wall, vendor) VALUES (?, ?)", [(wall, each) for each in vendors])
 
 

@@ -16,6 +16,7 @@ from tillwise.events.people import find_pseudonym, set_traits
 from tillwise.events.types_behaviour import TRAITS
 from tillwise.rights.asked import Corrections
 from tillwise.rights.holder import Counts, Holder
+from tillwise.rights.holders_recipients import tell_recipients
 from tillwise.rights.person import Person
 from tillwise.settings import Secrets
 from tillwise.vocabulary.canonical import Json
@@ -43,6 +44,8 @@ def correct(
 ) -> tuple[Json, dict[str, Counts]]:
     """Correct, in one transaction; return what the receipt says, and how many rows of each holder went.
 
+    The receipt also names the recipients who have to be told (GDPR 19).
+
     Raises NotFound for an event or a link that is not this person's, and then nothing was changed.
     """
     _own(person, corrections)
@@ -56,6 +59,8 @@ def correct(
     for text in corrections.detach:
         _detach(transaction, secrets, person, text)
         said["detached"] = said.get("detached", 0) + 1
+    if told := tell_recipients(transaction, person):
+        said["to_tell"] = told
     return said, counts
 
 

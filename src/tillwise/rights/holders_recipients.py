@@ -1,6 +1,7 @@
 """Who received a person's data, what they said about borders, and what still waits to be sent.
 
-An erasure opens a task for each recipient: the shop has to tell them (GDPR 19). Its receipt names them too.
+An erasure, a correction and a restriction open a task for each recipient: the shop has to tell them (GDPR 19). The
+receipt names them too.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from tillwise.vocabulary.clock import wall_now
 from tillwise.vocabulary.store import Snapshot, Transaction
 
 TABLES: Final = (*outbox.TABLES, *sent.TABLES, *signals.TABLES, *transfers.TABLES)
+NAME: Final = "recipients"
 TELL: Final = "has to be told: "
 """In the counts of an erasure, before the name of each recipient."""
 
@@ -24,7 +26,7 @@ class Recipients(Rows):
     """Hand-overs by person, consents to transfers, and the outbox."""
 
     def __init__(self) -> None:
-        super().__init__("recipients", (
+        super().__init__(NAME, (
             Part("sent_people", "subject", "keys"),
             Part("signals_seen", "subject", "keys", ("signal", "wall")),
             Part("outbox", "decision_id", "decisions"),
@@ -38,7 +40,24 @@ class Recipients(Rows):
         yield from super().export(snapshot, person)
 
     def erase(self, transaction: Transaction, person: Person) -> Counts:
-        told = sent.received(transaction, person.keys)
+        told = tell_recipients(transaction, person)
         counts = super().erase(transaction, person)
-        sent.open_tasks(transaction, told, wall_now())
         return {**counts, **{f"{TELL}{vendor}": 1 for vendor in told}}
+
+
+def tell_recipients(transaction: Transaction, person: Person) -> list[str]:
+    """Open a task for each recipient of this person's data; return their names, for the receipt."""
+    told = sent.received(transaction, person.keys)
+    sent.open_tasks(transaction, told, wall_now())
+    return told
+
+
+def with_recipients(result: Json) -> Json:
+    """Return what an erasure did with the recipients to be told in a field of their own, not among its counts."""
+    rows = dict(result.get("rows", {}))
+    counts = rows.pop(NAME, {})
+    left = {name: n for name, n in counts.items() if not name.startswith(TELL)}
+    told = sorted(name.removeprefix(TELL) for name in counts if name.startswith(TELL))
+    if not told:
+        return result
+    return {**result, "rows": {**rows, **({NAME: left} if left else {})}, "to_tell": told}

@@ -25,6 +25,7 @@ from tillwise.rights.correcting import check_corrections, correct
 from tillwise.rights.erasure import PENDING, Erasure, Scrubbing
 from tillwise.rights.holder import FileHolder, Holder
 from tillwise.rights.holders_recipients import TABLES as RECIPIENTS
+from tillwise.rights.holders_recipients import with_recipients
 from tillwise.rights.lineage import Lineage, Renewal, schedule, scheduled_by
 from tillwise.rights.person import Person, find_person
 from tillwise.rights.request import HANDED, Kind, RightsRequest, State
@@ -262,7 +263,7 @@ class Rights:
         request = self.requests.find(request_id)
         noted = msgspec.json.decode(request.result)
         left = self._erasure.files(request_id, noted) if PENDING in noted else noted
-        result = {**noted.get("said", {}), **left}
+        result = with_recipients({**noted.get("said", {}), **left})
         with self._store.snapshot() as snapshot:
             models = scheduled_by(snapshot, request_id)
         return self._done(request, {**result, "models": models} if models else result, who=who)

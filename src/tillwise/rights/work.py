@@ -14,6 +14,7 @@ from tillwise.review.queue import open_case
 from tillwise.rights.asked import Asked, person_mark
 from tillwise.rights.explaining import explain_decision
 from tillwise.rights.holder import Holder
+from tillwise.rights.holders_recipients import tell_recipients
 from tillwise.rights.lineage import Lineage, schedule
 from tillwise.rights.objecting import RECENT_MS, adverse_of, end_purposes
 from tillwise.rights.person import Person
@@ -110,14 +111,16 @@ class Work:
         return said, None
 
     def _restrict(self, request: RightsRequest, _: Asked, person: Person) -> Answer:
-        def work(transaction: Transaction) -> None:
+        def work(transaction: Transaction) -> list[str]:
             for key in person.keys:
                 ledger.restrict(
                     transaction, Pseudonym(key), self.clock.now(), place=request.place, source="restriction"
                 )
+            return tell_recipients(transaction, person)
 
-        self.store.commit(work).result()
-        return {"restricted": "nothing reads these data until it is lifted; they are kept"}, None
+        told = self.store.commit(work).result()
+        said: Json = {"restricted": "nothing reads these data until it is lifted; they are kept"}
+        return ({**said, "to_tell": told} if told else said), None
 
     def _lift(self, request: RightsRequest, asked: Asked, person: Person) -> Answer:
         if not asked.informed:

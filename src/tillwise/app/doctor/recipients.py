@@ -17,7 +17,7 @@ FILE: Final = "vendors.toml"
 
 
 def recipients(app: App, snapshot: Snapshot) -> Iterator[Finding]:
-    """Look at vendor records, sinks, borders, the outbox, and at who has to be told of an erasure."""
+    """Look at vendor records, sinks, borders, the outbox, and at who has to be told of a request."""
     book = app.outbound.book
     if book.problem:
         says = f"nobody is on record, so nothing leaves: {book.problem}"
@@ -33,7 +33,7 @@ def recipients(app: App, snapshot: Snapshot) -> Iterator[Finding]:
     for name in app.outbound.gate.borders.unreviewed(app.clock.wall()):
         yield Finding("warning", "law", f"{name} was last reviewed more than 180 days ago", "update tillwise")
     for task in sent.tasks(snapshot):
-        says = f"'{task['vendor']}' has to be told of an erasure of {day(task['wall'])}"
+        says = f"'{task['vendor']}' has to be told what a request of {day(task['wall'])} asked: its receipt names them"
         yield Finding("warning", "recipients", says, f"tell them, then tillwise recipients told {task['id']}")
 
 
