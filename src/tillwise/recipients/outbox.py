@@ -75,7 +75,7 @@ def put_off(transaction: Transaction, message: Waiting, now: int, cause: str) ->
     wait = min(FIRST_WAIT << min(message.tries, 20), LONGEST_WAIT)
     due = None if now - message.queued > GIVE_UP else now + wait
     transaction.run(
-        "UPDATE outbox SET due = ?, tries = tries + 1, cause = ? WHERE id = ?", (due, cause[:200], message.id)
+        "UPDATE outbox SET due = ?, tries = tries + 1, cause = ? WHERE id = ?", (due, cause[:500], message.id)
     )
 
 

@@ -19,6 +19,7 @@ WAITS: Final = (
 )  # fmt: skip
 SHARES: Final = (0.75, 0.5, 0.25, 0.1)
 """Of the order's amount."""
+OLD_ACCOUNT: Final = 2 * 365 * DAY
 KNOWN_FOR: Final = 30 * DAY
 """A card, device or address "used here before" was last used so long ago."""
 _OTHER: Final = (
@@ -54,7 +55,9 @@ def _smaller(known: Known, currency: str) -> tuple[Step, ...]:
 
 
 def _accounts(known: Known) -> tuple[Step, ...]:
-    if known.get("account_age") is not None:
+    """Return the steps to an account; one so old that its opening is no longer known needs a new one as well."""
+    age = known.get("account_age")
+    if age is not None and age < OLD_ACCOUNT:
         return ()
     return tuple(Step(f"an account opened {words} before", {"account_age": float(wait)}) for words, wait in WAITS[2:])
 
