@@ -26,6 +26,7 @@ _SUFFIXES: Final = (".csv", ".parquet", ".jsonl", ".ndjson", ".csv.gz", ".jsonl.
 _PLACE: Final = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
 _DELAY: Final = re.compile(r"(\d{1,6})(s|m|h|d)")
 _MILLISECONDS: Final = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_EXAMPLES: Final = {"notice": "privacy-2026-01", "evidence": "account sign-up box"}
 _PURPOSES: Final = tuple(purpose.value for purpose in PERSONAL_PURPOSES)
 
 
@@ -91,6 +92,14 @@ def _purpose(name: str, said: Any, place: str) -> PurposeBasisText:
     if basis not in BASES:
         names = ", ".join(sorted(BASES))
         raise InvalidMapping(f"{place}: '{basis}' is no basis; write one of: {names}", field="basis")
+    notice, evidence = said.get("notice", "").strip(), said.get("evidence", "").strip()
+    if basis == "consent" and not (notice and evidence):
+        lacking = "evidence" if notice else "notice"
+        raise InvalidMapping(
+            f"{place}: a yes nobody here witnessed counts only with the notice it was given on and where its proof lies"
+            f'; add {lacking}, such as {lacking} = "{_EXAMPLES[lacking]}"',
+            field=lacking,
+        )
     return PurposeBasisText(name, basis, said.get("notice", ""), said.get("evidence", ""))
 
 

@@ -161,7 +161,7 @@ def _own_rows(key: str, parts: tuple[Slot, ...], value: Value) -> str:
         f"SELECT {', '.join(columns)} FROM facts f JOIN by_{key} e"
         f" ON e.{key} = f.{key} AND e.at = f.at AND e.seq = f.seq AND e.line = f.line"
         f" WHERE f.order_ref = {value('order_ref')} AND f.{key} = {value('key')} AND e.at <= {value('tail')}"
-        f" AND {readable_sql('e', value)}"
+        f" AND {readable_sql('e', value)} AND {readable_sql('f', value)}"
     )
 
 
