@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from knocking import Client
@@ -199,6 +200,16 @@ def test_implied_is_kept_as_what_it_is_and_asks_where_people_are_asked(client: C
     assert receipt["event"]["event_type"] == "implicit"
     assert withheld(client) == ["consent_missing"]
     assert client.get("/consent/u-17", role="privacy").json()["now"][0]["state"] == "implied"
+
+
+@pytest.mark.parametrize("subject", ["team/7", "a/verify", "50%/é"])
+def test_a_person_whose_id_holds_a_slash_has_the_same_rights(client: Client, subject: str) -> None:
+    """The shop chose the id, encoded it as URLs want it, and reaches that person and nobody else."""
+    path = quote(subject, safe="")
+    assert put(client, path, state="refused").json()["receipt"]["pii_principal_id"] == subject
+    assert client.get(f"/consent/{path}", role="privacy").json()["subject"] == subject
+    assert withheld(client, subject=subject) == ["consent_refused"]
+    assert client.get(f"/consent/{subject.rpartition('/')[2]}", role="privacy").status_code == 404
 
 
 def test_going_on_after_a_no_is_no_yes(client: Client) -> None:

@@ -113,6 +113,33 @@ def test_rights_from_the_first_request_to_the_last(lived: tuple[Path, str], tmp_
     assert json.loads(audit.stdout)["entries"] > 0
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["notice --html", "inventory --html", "ropa --html", "features --out", "audit checkpoint --out",
+     "privacy access u-1 --identity-checked --out"],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["secrets.toml", "tillwise.db", "link"])
+def test_nothing_is_ever_written_over_a_file_of_the_shop(tmp_path: Path, command: str, name: str) -> None:
+    """With the secret gone nobody's pseudonym could be found again; a link to it is as bad."""
+    shop = tmp_path / "shop"
+    assert CliRunner().invoke(cli, ["init", str(shop)]).exit_code == 0
+    (shop / "link").symlink_to(shop / "secrets.toml")
+    before = (shop / "secrets.toml").read_bytes()
+    done = CliRunner().invoke(cli, [*command.split(), str(shop / name), "--shop", str(shop)])
+    assert (done.exit_code, "a file of the shop itself" in done.output) == (2, True)
+    assert (shop / "secrets.toml").read_bytes() == before
+
+
+def test_a_copy_of_somebodys_data_never_goes_into_an_older_file(lived: tuple[Path, str], tmp_path: Path) -> None:
+    """It may be open to others: nothing is asked, nothing is written."""
+    older = tmp_path / "copy.json"
+    older.write_text("old", "utf-8")
+    asked = ["privacy", "access", "c-9", "--identity-checked", "--out", str(older), "--shop", str(lived[0])]
+    done = CliRunner().invoke(cli, asked)
+    assert (done.exit_code, "exists already" in done.output) == (1, True)
+    assert older.read_text("utf-8") == "old"
+
+
 def test_nobody_known_is_answered_too(lived: tuple[Path, str]) -> None:
     """A request about somebody never seen is done: nothing is held."""
     assert told(lived[0], "erase", "nobody", *ASKING)["result"] == {"held": "nothing"}

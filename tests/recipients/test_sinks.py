@@ -19,10 +19,12 @@ from tillwise.app import build_app
 from tillwise.app.outbound import remember_signals
 from tillwise.connectors.outbound_http import Line
 from tillwise.connectors.outbound_sinks import Delivered, Sinks
+from tillwise.decisions import receipts
 from tillwise.errors import ConfigurationError
 from tillwise.outcomes import outcomes
 from tillwise.outcomes.outcomes import Outcome
 from tillwise.recipients import outbox, sent
+from tillwise.review.queue import open_case
 from tillwise.vocabulary.clock import LogClock
 
 
@@ -154,6 +156,23 @@ def test_outcomes_of_its_decisions_are_told(border: Any) -> None:
     assert [body["type"] for body in border.server.bodies] == ["decision.churn", "outcome.churn"]
     assert border.server.bodies[1]["data"]["outcome"]["kind"] == "purchase"
     assert border.server.bodies[1]["data"]["subject"] == "u-1"
+
+
+def test_what_a_reviewer_finds_is_an_outcome_to_be_told(border: Any) -> None:
+    """The verdict and the message about it are one transaction."""
+    border.app.close()
+    settings = border.folder / "tillwise.toml"
+    text = settings.read_text("utf-8").replace('["churn"]', '["fraud"]').replace('"purchase"', '"fraud_cleared"')
+    settings.write_text(text, "utf-8")
+    border.app = app = build_app(border.folder)
+    decision_id = decide(app, "u-2", use_case="fraud").decision_id
+    with app.store.snapshot() as snapshot:
+        kept = receipts.find(snapshot, decision_id)
+    app.store.commit(lambda t: open_case(t, kept)).result()
+    app.reviews.decide("ann", decision_id, "approve", "a customer of many years")
+    with app.store.snapshot() as snapshot:
+        queued = snapshot.all("SELECT kind, decision_id FROM outbox ORDER BY id")
+    assert queued == [("decision", decision_id), ("outcome", decision_id)]
 
 
 @pytest.mark.parametrize(

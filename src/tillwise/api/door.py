@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from contextlib import suppress
 from typing import Any, Final, Protocol
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from tillwise.access.key import Key
 from tillwise.api.body import Disconnected, Receive, read_bytes
@@ -82,7 +82,7 @@ class Door:
             if scope["method"] == "OPTIONS" and scope["path"] in self._tracking:
                 reply = self._admission.preflight(headers)
             else:
-                route, params = self._match(scope["method"], scope["path"])
+                route, params = self._match(scope["method"], scope)
                 name = scope["tillwise.route"] = route.name
                 reply = await self._answer(route, params, scope, headers, receive)
         except Disconnected:
@@ -119,15 +119,18 @@ class Door:
         except Exception as error:
             return problem_of(error, route.name)
 
-    def _match(self, method: str, path: str) -> tuple[Route, Mapping[str, str]]:
-        wanted = "GET" if method == "HEAD" else method
+    def _match(self, method: str, scope: Scope) -> tuple[Route, Mapping[str, str]]:
+        wanted, path = "GET" if method == "HEAD" else method, scope["path"]
         if route := self._exact.get((wanted, path)):
             return route, {}
         allowed = {known for known, exact in self._exact if exact == path}
+        raw = scope.get("raw_path") or b""
+        slashed = b"%2f" in raw.lower()  # an id may hold a slash: then the path is split before it is decoded
         for shape, route in self._shaped:
-            if found := shape.fullmatch(path):
+            if found := shape.fullmatch(raw.decode("latin-1") if slashed else path):
                 if route.method == wanted:
-                    return route, found.groupdict()
+                    params = found.groupdict()
+                    return route, {name: unquote(text) for name, text in params.items()} if slashed else params
                 allowed.add(route.method)
         if not allowed:
             raise Refusal(404, "There is nothing at this path: /docs lists what there is")

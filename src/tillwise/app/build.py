@@ -190,7 +190,7 @@ def build_app(path: Path) -> App:
         shelf=shelf,
         road=road,
         replayer=replayer,
-        reviews=ReviewQueue(store, clock),
+        reviews=ReviewQueue(store, clock, on_outcome=outbound.on_outcome),
         rights=rights,
         written=written,
         retention=retention,

@@ -17,14 +17,14 @@ from tillwise.audit.log import ACTS, note
 from tillwise.audit.prove import prove, prove_consistency
 from tillwise.audit.tombstones import act_of
 from tillwise.audit.verify import Findings, verify
-from tillwise.cli.main import json_option, shop_option
+from tillwise.cli.main import OutFile, json_option, shop_option
 from tillwise.cli.show import Show
 from tillwise.errors import NotFound
 from tillwise.rights.entered import RECEIPT, SOURCES
 from tillwise.vocabulary.clock import wall_now
 
 SHOWN = 20
-_file = click.Path(path_type=Path, dir_okay=False)
+_file = OutFile()
 _existing = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 
 from tillwise.app import build_app
-from tillwise.cli.main import json_option, shop_option
+from tillwise.cli.main import OutFile, json_option, shop_option
 from tillwise.cli.show import Show
 from tillwise.features.page import feature_page
 
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the page as Markdown to a file.")
+@click.option("--out", type=OutFile(), help="Write the page as Markdown to a file.")
 @shop_option
 @json_option
 def features_command(out: Path | None, shop: Path, *, as_json: bool) -> None:

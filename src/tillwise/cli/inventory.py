@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from tillwise.app import build_app
-from tillwise.cli.main import json_option, shop_option
+from tillwise.cli.main import OutFile, json_option, shop_option
 from tillwise.cli.show import Show
 from tillwise.documents.inventory import Field, untagged
 from tillwise.documents.pages import whole
@@ -17,9 +17,7 @@ from tillwise.documents.whole import documents
 
 
 @click.command()
-@click.option(
-    "--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the inventory and the picture of the flow."
-)
+@click.option("--html", type=OutFile(), help="Write the inventory and the picture of the flow.")
 @click.option("--all", "everything", is_flag=True, help="Every field, not only those that arrived or are computed.")
 @shop_option
 @json_option

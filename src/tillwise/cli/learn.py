@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from tillwise.app import App, build_app
-from tillwise.cli.main import json_option, shop_option
+from tillwise.cli.main import OutFile, json_option, shop_option
 from tillwise.cli.show import Show, progress
 from tillwise.decisions.decision import Request
 from tillwise.errors import InvalidInput, NotReleased, TillwiseError
@@ -103,7 +103,7 @@ def evaluate_command(use_case: str, start: datetime | None, end: datetime | None
 
 @click.command()
 @click.argument("use_case")
-@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="A .parquet or .csv file.")
+@click.option("--out", required=True, type=OutFile(), help="A .parquet or .csv file.")
 @click.option(
     "--for", "vendor", help="The vendor it is for: it then holds only what its record in vendors.toml allows."
 )

@@ -12,6 +12,11 @@ import click
 
 from tillwise.errors import TillwiseError
 
+OWN_FILES: Final = frozenset(
+    {"tillwise.db", "tillwise.db-wal", "tillwise.db-shm", "secrets.toml", "tillwise.toml", "shop.py", "vendors.toml",
+     "rules.toml"}
+)  # fmt: skip
+"""What a shop's folder lives on."""
 COMMANDS: Final = {
     "init": "tillwise.cli.init",
     "import": "tillwise.cli.importing",
@@ -61,6 +66,19 @@ class Commands(click.Group):
 @click.version_option(package_name="tillwise")
 def cli() -> None:
     """The machine-learned decisions of an online shop, with permission, reasons and proof on the road."""
+
+
+class OutFile(click.Path):
+    """A file to write: any but one of a shop's own, which nobody could bring back."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, dir_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = Path(str(super().convert(value, param, ctx)))
+        if path.resolve().name in OWN_FILES:
+            self.fail(f"{path} is a file of the shop itself: name another", param, ctx)
+        return path
 
 
 def shop_option(command: Callable[..., Any]) -> Callable[..., Any]:

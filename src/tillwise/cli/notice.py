@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from tillwise.app import App, build_app
-from tillwise.cli.main import json_option, shop_option
+from tillwise.cli.main import OutFile, json_option, shop_option
 from tillwise.cli.show import Show
 from tillwise.documents.pages import notice_html, whole
 from tillwise.documents.told import Difference
@@ -19,7 +19,7 @@ from tillwise.privacy.wording import LANGUAGES
 @click.group(invoke_without_command=True)
 @click.option("--place", default="", help="Country or region, such as DE or US-CA (default: the shop's own).")
 @click.option("--language", type=click.Choice(LANGUAGES), default="en", show_default=True)
-@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write it as one page.")
+@click.option("--html", type=OutFile(), help="Write it as one page.")
 @shop_option
 @json_option
 @click.pass_context

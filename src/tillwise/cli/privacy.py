@@ -11,7 +11,7 @@ from typing import Any, Final
 import click
 
 from tillwise.app import App
-from tillwise.cli.main import json_option, shop_option
+from tillwise.cli.main import OutFile, json_option, shop_option
 from tillwise.cli.privacy_requests import opened, requests_command, tell
 from tillwise.cli.show import Show
 from tillwise.errors import InvalidInput
@@ -47,11 +47,13 @@ def who_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @privacy_command.command("access")
 @who_options
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the answer to this JSON file.")
+@click.option("--out", type=OutFile(), help="Write the answer to this JSON file.")
 @shop_option
 @json_option
 def access_command(out: Path | None, shop: Path, *, as_json: bool, **who: Any) -> None:
     """Hand over everything that is held about SUBJECT, by holder."""
+    if out is not None and out.exists():
+        raise InvalidInput(f"{out} exists already: name a new file", field="out")
     asked = Asked(kind=Kind.ACCESS, **who)
     with opened(shop) as app:
         answered = app.rights.access(asked, who=WHO)
@@ -197,5 +199,6 @@ def _write_one(app: App, asked: Asked, answered: Answered, out: Path) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    """Write a new file only its owner can read; an older one may be open to others, or a link to somewhere else."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)

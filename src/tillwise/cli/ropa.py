@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from tillwise.app import build_app
-from tillwise.cli.main import json_option, shop_option
+from tillwise.cli.main import OutFile, json_option, shop_option
 from tillwise.cli.show import Show
 from tillwise.documents.pages import whole
 from tillwise.documents.ropa import Activity, Record
@@ -16,7 +16,7 @@ from tillwise.documents.whole import documents
 
 
 @click.command()
-@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the record as one page.")
+@click.option("--html", type=OutFile(), help="Write the record as one page.")
 @shop_option
 @json_option
 def ropa_command(html: Path | None, shop: Path, *, as_json: bool) -> None:

@@ -20,7 +20,7 @@ from tillwise.vocabulary.clock import wall_now
 @shop_option
 @json_option
 def work_command(shop: Path, *, as_json: bool) -> None:
-    """Build the item snapshot of this hour, export new segments, forget request ids older than a day."""
+    """Run what is due, once: snapshots, exports, clean-up, retention, messages, deadlines, the audit log."""
     app = build_app(shop)
     try:
         done = _work(app)

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from tillwise.audit.log import enter_act
 from tillwise.errors import InvalidInput, NotFound
 from tillwise.events.log import allocate
 from tillwise.privacy.jurisdictions import load_jurisdictions
@@ -23,6 +24,8 @@ TABLES: Final = (
     " seq INTEGER NOT NULL, at INTEGER NOT NULL, state TEXT NOT NULL, place TEXT NOT NULL, notice TEXT NOT NULL,"
     " evidence TEXT NOT NULL, source TEXT NOT NULL, PRIMARY KEY (subject, country, seq)) STRICT, WITHOUT ROWID",
 )
+ACT: Final = "transfer.consent"
+"""The kind of act in the audit log; it says which country and position, and whose word it was only the row."""
 STATES: Final = (State.GIVEN, State.REFUSED, State.WITHDRAWN)
 _COUNTRY: Final = re.compile(r"[A-Z]{2}")
 _DAY_MS: Final = 86_400_000
@@ -64,6 +67,7 @@ def record(transaction: Transaction, said: TransferConsent, now: int) -> int:
         (said.subject, said.country, seq, at, said.state.value, said.place, said.notice if shown else "",
          shown[0] if shown else "", said.source),
     )  # fmt: skip
+    enter_act(transaction, ACT, {"country": said.country, "state": said.state.value, "seq": seq, "source": said.source})
     return seq
 
 

@@ -6,13 +6,13 @@ transaction each: two people can never hold, or decide, the same case.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from tillwise.decisions.receipts import Kept
 from tillwise.errors import Conflict, InvalidInput, NotFound
 from tillwise.outcomes import outcomes
-from tillwise.outcomes.outcomes import Outcome
+from tillwise.outcomes.outcomes import OnOutcome, Outcome
 from tillwise.review.case import COLUMNS, Case, Verdict, case_of
 from tillwise.vocabulary.clock import LogClock, Milliseconds, wall_now
 from tillwise.vocabulary.store import Snapshot, Store, Transaction
@@ -68,10 +68,17 @@ def opened_since(snapshot: Snapshot, use_case: str, at: Milliseconds, *, simulat
 
 
 class ReviewQueue:
-    """What reviewers do. `reviewer` is whoever the caller says is looking: a key's name, a login."""
+    """What reviewers do. `reviewer` is whoever the caller says is looking: a key's name, a login.
 
-    def __init__(self, store: Store, clock: LogClock, wall: Callable[[], Milliseconds] = wall_now) -> None:
+    `on_outcome` hears of the outcome of every verdict, in its transaction.
+    """
+
+    def __init__(
+        self, store: Store, clock: LogClock, wall: Callable[[], Milliseconds] = wall_now,
+        on_outcome: Sequence[OnOutcome] = (),
+    ) -> None:  # fmt: skip
         self._store = store
+        self._on_outcome = tuple(on_outcome)
         self._clock = clock
         self._wall = wall
 
@@ -139,7 +146,10 @@ class ReviewQueue:
                 " decided = ? WHERE decision_id = ?",
                 (reviewer, found.value, reason.strip(), wall, decision_id),
             )
-            outcomes.append(transaction, Outcome(_OUTCOMES[found], 1.0, now, decision_id, case.order_ref))
+            outcome = Outcome(_OUTCOMES[found], 1.0, now, decision_id, case.order_ref)
+            outcomes.append(transaction, outcome)
+            for hook in self._on_outcome:
+                hook(transaction, outcome)
             return _find(transaction, decision_id)
 
         return self._store.commit(work).result()

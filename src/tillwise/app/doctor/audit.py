@@ -42,7 +42,7 @@ def _kept(snapshot: Snapshot, now: int, *, empty: bool) -> Iterator[Finding]:
 
 def _verified(snapshot: Snapshot, now: int) -> Iterator[Finding]:
     last = keeping.last(snapshot, keeping.VERIFIED)
-    mend = "tillwise audit verify --checkpoint FILE"
+    mend = "tillwise audit verify, with --checkpoint FILE where one was kept elsewhere"
     if last is None:
         yield Finding("warning", "audit", "the audit log was never verified", mend)
         return

@@ -31,7 +31,8 @@ def inventory(app: App, snapshot: Snapshot) -> Iterator[Finding]:
             says = f"'{name}' arrives and no use case reads it: data without a purpose (GDPR 5(1)(c))"
             yield Finding("warning", "unread", says, "stop sending it, or declare the use case it is for")
     for what in missing(app.described):
-        yield Finding("warning", "controller", f"the record of processing lacks {what}", "see tillwise ropa")
+        mend = "write it there; tillwise ropa shows it"
+        yield Finding("warning", "controller", f"the record of processing lacks {what}", mend)
 
 
 def _arrives(snapshot: Snapshot, name: str) -> bool:

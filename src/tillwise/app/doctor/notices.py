@@ -23,7 +23,8 @@ def notices(app: App, snapshot: Snapshot) -> Iterator[Finding]:
     now = app.notices.make(snapshot, place)
     last = app.notices.history(snapshot, place, "en")
     if not last:
-        says = f"no notice was ever in force for {place}: nobody can say yes before one is shown"
+        where = "a place nobody named" if place == UNKNOWN else place
+        says = f"no notice was ever in force for {where}: nobody can say yes before one is shown"
         yield Finding("warning", "notice", says, "tillwise notice")
     elif last[0].notice_id != now.notice_id:
         says = f"what runs has changed since notice {last[0].notice_id} of {day(last[0].wall)}; its text is out of date"
