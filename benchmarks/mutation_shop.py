@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import http.server
 import importlib.util
+import json
 import sys
 import tempfile
 import threading
@@ -177,12 +178,15 @@ def _write_records(folder: Path, sink: str) -> None:
 
 @contextmanager
 def listening() -> Iterator[tuple[str, Callable[[], int]]]:
-    """Run a sink on this machine; yield its address and how many messages it got so far."""
-    got: list[bytes] = []
+    """Run a sink on this machine; yield its address and how many messages said something of somebody so far."""
+    got: list[str] = []
 
     class Sink(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            got.append(self.rfile.read(int(self.headers["content-length"])))
+            said = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            named = said.get("subject") or said.get("anonymous_id")
+            if named and ("action" in said or "score" in said):
+                got.append(named)
             self.send_response(204)
             self.end_headers()
 

@@ -24,7 +24,7 @@ from tillwise.vocabulary.purpose import Purpose
 RULES_FILE: Final = "rules.toml"
 OWN_LAW: Final = "the shop's own rule"
 _VISITOR: Final = "_visitor"
-_NOWHERE: Final = re.compile(r"AA|Q[M-Z]|X[A-Z]|ZZ")
+NOWHERE: Final = re.compile(r"AA|Q[M-Z]|X[A-Z]|ZZ")
 """Codes ISO 3166-1 gives to no country."""
 
 
@@ -100,7 +100,7 @@ def _read(given: dict[str, object], where: str) -> tuple[_Row, Rule]:
 
 
 def _problem(row: _Row, rule: Rule) -> str:
-    if _NOWHERE.fullmatch(rule.place[:2]):
+    if NOWHERE.fullmatch(rule.place[:2]):
         return f"{rule.place} is no place"
     if rule.purpose is Purpose.OPERATIONS:
         return "operations use no personal data: they need no rule"

@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from tillwise.errors import ConfigurationError
+from tillwise.privacy.own_rules import NOWHERE
 from tillwise.recipients.vendor import Vendor, banned
 
 VENDORS_FILE: Final = "vendors.toml"
@@ -82,7 +83,7 @@ def _complaints(vendor: Vendor) -> Iterator[tuple[str, str]]:
     countries = [("country", vendor.country)]
     countries += [(f"sub_processors.{each.name}.country", each.country) for each in vendor.sub_processors]
     for key, country in countries:
-        if not _COUNTRY.fullmatch(country):
+        if not _COUNTRY.fullmatch(country) or NOWHERE.fullmatch(country[:2]):
             yield key, f'\'{country}\' is no ISO 3166 code such as "DE" or "US-CA"'
     for key, listed in (("purposes", vendor.purposes), ("categories", vendor.categories)):
         if not listed:
