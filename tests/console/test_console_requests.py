@@ -56,6 +56,14 @@ def test_strangers_see_nothing_and_change_nothing(officer: Client, shop: ToyShop
     assert shop.rights.requests.find(request_id).state is State.VERIFYING
 
 
+@pytest.mark.parametrize("what", ["verify", "extend", "refuse", "carry-out"])
+def test_a_form_that_is_none_of_ours_is_refused(officer: Client, shop: ToyShop, what: str) -> None:
+    """Too many fields are somebody's mistake or attack: a problem, nothing done, and no incident."""
+    request_id = waiting(shop)
+    assert act(officer, request_id, what, **{f"field{n}": "x" for n in range(20)}).status_code == 400
+    assert shop.rights.requests.find(request_id).state is State.VERIFYING
+
+
 def test_a_request_goes_from_the_list_to_its_receipt(officer: Client, shop: ToyShop) -> None:
     """Found in the list with its deadline in words; checked, extended, carried out, fetched: each step on the page."""
     request_id = waiting(shop)

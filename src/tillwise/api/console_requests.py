@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
-from urllib.parse import parse_qs
 
 from tillwise.access.signed import Signed
 from tillwise.api.doorway import Doorway, page, same_origin, to
 from tillwise.api.route import CONSOLE, HTML, JSON, Call, Parameter, Reply, Route
 from tillwise.api.shop import Shop
+from tillwise.api.signing import form_of
 from tillwise.console import pages
 from tillwise.console.bar import bar_of
 from tillwise.console.requests import IRREVERSIBLE, REQUEST, REQUESTS, RESULT, request_page, requests_page
@@ -73,11 +73,7 @@ class _Pages:
             signed = self._doorway.guard(call, REQUEST)
             if signed is None or not signed.allows(SCOPE):
                 return self._doorway.refused(call, REQUEST)
-            form = {
-                name: values[0]
-                for name, values in parse_qs(call.body.decode("utf-8", "replace"), max_num_fields=5).items()
-            }
-            request_id = call.params["id"]
+            form, request_id = form_of(call), call.params["id"]
             try:
                 await asyncio.to_thread(act, signed, request_id, form)
             except (Conflict, InvalidInput, NotFound) as error:

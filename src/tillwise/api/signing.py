@@ -47,7 +47,7 @@ class _Desk:
     async def sign_in(self, call: Call) -> Reply:
         """Open a session: always a new one, whatever cookie came along."""
         same_origin(call)
-        form = _form(call)
+        form = form_of(call)
         try:
             if "key" in form:
                 return await self._with_key(call, form["key"].strip())
@@ -93,7 +93,7 @@ class _Desk:
     async def say_why(self, call: Call) -> Reply:
         """Keep the reason somebody gave for half an hour, and go back to the page they wanted."""
         same_origin(call)
-        session, form = self._doorway.session(call), _form(call)
+        session, form = self._doorway.session(call), form_of(call)
         reason, back = form.get("reason", ""), form.get("back", "/")
         if session is None or self._doorway.who(call) is None:
             return to("/")
@@ -116,7 +116,7 @@ class _Desk:
     async def keep_password(self, call: Call) -> Reply:
         """Set the password of a link, once."""
         same_origin(call)
-        form = _form(call)
+        form = form_of(call)
         code, password = form.get("code", ""), form.get("password", "")
         try:
             with self._shop.store.snapshot() as snapshot:
@@ -165,7 +165,8 @@ def signing_routes(shop: Shop, keys: Keys, doorway: Doorway) -> tuple[Route, ...
     )
 
 
-def _form(call: Call) -> dict[str, str]:
+def form_of(call: Call) -> dict[str, str]:
+    """Return the fields of a form, the first value of each; raise Refusal for more than any of ours has."""
     try:
         found = parse_qs(call.body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=8)
     except ValueError:
