@@ -150,7 +150,7 @@ def _questions(use_case: str, people: Sequence[str]) -> Iterator[Request]:
 
 def show_card(show: Show, card: ModelCard) -> None:
     """Show a model beside its baselines on the untouched period."""
-    contenders = [("this model", card.metrics), *((each.name, each.metrics) for each in card.baselines)]
+    contenders = [("this model", card.metrics), *((each.title, each.metrics) for each in card.baselines)]
     names = [metric.name for metric in card.metrics][:5]
     rows = [(name, *(_number(metrics, wanted) for wanted in names)) for name, metrics in contenders]
     test = next((split for split in card.splits if split.name == "test"), None)

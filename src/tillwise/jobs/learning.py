@@ -100,12 +100,16 @@ class DataWindow:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
-    """How one contender did on the test period. `scores` are its answers per test row, where a plot needs them."""
+    """How one contender did on the test period. `scores` are its answers per test row, where a plot needs them.
+
+    `profiled` is False for what people get of whom nothing personal may be used.
+    """
 
     name: str
     metrics: tuple[Metric, ...]
     measure: Measure
     scores: Floats | None = None
+    profiled: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -174,7 +174,9 @@ def _judged(card: ModelCard, evaluation: Evaluation, start: int, end: int) -> Mo
         card,
         splits=(*kept, test),
         metrics=evaluation.model.metrics,
-        baselines=tuple(Contender(result.name, result.metrics) for result in evaluation.baselines),
+        baselines=tuple(
+            Contender(result.name, result.metrics, profiled=result.profiled) for result in evaluation.baselines
+        ),
         curves=_curves(evaluation),
         bars=evaluation.bars,
         notes=evaluation.notes,
@@ -193,7 +195,9 @@ def _splits(learned: Learned) -> tuple[Split, ...]:
 def _contenders(learned: Learned) -> tuple[Contender, ...]:
     pairs = zip(learned.evaluation.baselines, learned.baselines, strict=True)
     return tuple(
-        Contender(result.name, result.metrics, artifact.version, str(artifact.manifest.get("kind", "")))
+        Contender(
+            result.name, result.metrics, artifact.version, str(artifact.manifest.get("kind", "")), result.profiled
+        )
         for result, artifact in pairs
     )
 

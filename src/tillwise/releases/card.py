@@ -58,12 +58,21 @@ class LogPosition(msgspec.Struct, frozen=True):
 
 
 class Contender(msgspec.Struct, frozen=True):
-    """A baseline measured on the same rows; `version` names its artifact if it can be released instead."""
+    """A baseline measured on the same rows; `version` names its artifact if it can be released instead.
+
+    `profiled` is False for the variant people get of whom nothing personal may be used.
+    """
 
     name: str
     metrics: tuple[Metric, ...]
     version: str | None = None
     kind: str = ""
+    profiled: bool = True
+
+    @property
+    def title(self) -> str:
+        """Return the name with what it stands for."""
+        return self.name if self.profiled else f"{self.name} (nothing personal)"
 
 
 class Caution(msgspec.Struct, frozen=True):

@@ -37,6 +37,9 @@ LABEL: Final = LabelDefinition(
     horizon=HORIZON,
     maturity=HORIZON,
 )
+NOT_PERSONAL: Final = (
+    "without permission nobody is scored and the action is none: there is no variant without a profile to measure"
+)
 PRIMARY: Final = "roc_auc"
 STEP: Final = 30 * DAY
 ACTIVE: Final = 730 * DAY
@@ -81,7 +84,13 @@ class ChurnLearner:
         baselines = fit_baselines(design, labelled.rows(train), labelled.rows(newest))
         material.progress.advance()
         evaluation = evaluate(
-            labelled, model, baselines, primary=PRIMARY, period=(split.test_start, split.end), seed=material.seed
+            labelled,
+            model,
+            baselines,
+            primary=PRIMARY,
+            period=(split.test_start, split.end),
+            seed=material.seed,
+            notes=(NOT_PERSONAL,),
         )
         material.progress.advance()
         return learned(labelled, model, baselines, evaluation, window)
@@ -94,7 +103,8 @@ class ChurnLearner:
             raise InvalidInput("no month before this period has a certain label: there is no baseline to compare with")
         design = Design("churn", self.features.columns, self.features.hash, material.seed)
         baselines = fit_baselines(design, before, before)
-        return evaluate(labelled, artifact, baselines, primary=PRIMARY, period=(start, end), seed=material.seed)
+        return evaluate(labelled, artifact, baselines, primary=PRIMARY, period=(start, end), seed=material.seed,
+                        notes=(NOT_PERSONAL,))  # fmt: skip
 
     def _split(self, at: Integers) -> TimeSplit:
         """Keep a horizon free before the test; of what lies before it, the newest moment is for choosing."""

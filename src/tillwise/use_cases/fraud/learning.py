@@ -42,6 +42,9 @@ MONOTONE: Final = {
     name: 1 for name in FEATURES.columns if name.startswith(("refused_", "chargebacks_", "country_mismatch"))
 }
 """More of these never lowers the risk, whatever a small sample says."""
+NOT_PERSONAL: Final = (
+    "where nothing personal may be used, the rules judge the request alone; that variant is not measured here"
+)
 SIMULATED_NOTE: Final = "learnt from simulated payments: no real payment has a certain label yet"
 Integers = NDArray[np.int64]
 
@@ -121,7 +124,7 @@ class FraudLearner:
         table = material.segments.training_table(self.features, points_of(orders.rows, orders), permit)
         subjects = np.where(orders.rows["subject"] == NULL, orders.rows["seq"], orders.rows["subject"])
         labelled = Labelled(self.features.columns, table.values, y, subjects, orders.at, simulated=simulated)
-        return labelled, head, (SIMULATED_NOTE,) if simulated else ()
+        return labelled, head, (SIMULATED_NOTE, NOT_PERSONAL) if simulated else (NOT_PERSONAL,)
 
     def _labels(self, material: Material, orders: Columns, permit: Permit, confirmed: set[int]) -> NDArray[np.float64]:
         events = rows_of(

@@ -18,6 +18,8 @@ from tillwise.models.ranking.metrics import Lists, Values, coverage_at, ndcg_at,
 from tillwise.models.ranking.parts import Kind, PartSpec
 from tillwise.releases.card import Metric
 
+NOT_PERSONAL: Final = (Kind.POPULAR,)
+"""Parts that know nothing of a person: what people get without permission, measured like any model."""
 K: Final = 20
 PRIMARY: Final = f"ndcg@{K}"
 _DECLARED: Final = (
@@ -79,7 +81,8 @@ def _result(
             found = intervals({key: mean_of(column[kept])}, people[kept], seed=seed, draws=300)[key]
             metrics.append(Metric(key, found.value, found.low, found.high))
     metrics.append(Metric(f"coverage@{K}", coverage_at(lists, len(test.items), K)))
-    return Result(name, tuple(metrics), mean_of(values[PRIMARY]))
+    profiled = any(part.kind not in NOT_PERSONAL for part in parts)
+    return Result(name, tuple(metrics), mean_of(values[PRIMARY]), profiled=profiled)
 
 
 def measured(lists: Lists, test: Slice) -> Mapping[str, Values]:
