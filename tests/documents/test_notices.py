@@ -117,6 +117,15 @@ def test_a_new_recipient_changes_the_notice_and_asks_again(app: App) -> None:
         )
 
 
+def test_a_yes_on_the_new_text_counts_from_the_moment_it_is_shown(app: App) -> None:
+    """Nobody is asked twice for what the text they read already named, however soon after the change they read it."""
+    (app.folder.path / "vendors.toml").write_text(VENDOR)
+    person = _yes(app, "u-1", Purpose.MARKETING)
+    app.notices.refresh()
+    with app.store.snapshot() as snapshot:
+        assert not any(each.renew for each in current(snapshot, person, app.clock.now()))  # type: ignore[arg-type]
+
+
 def test_a_new_kind_of_data_in_shop_py_asks_again(folder: Path) -> None:
     """A declared feature over searches is new data for its purpose: told in the diff, an old yes does not reach it."""
     old = build_app(folder)

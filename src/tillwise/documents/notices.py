@@ -80,6 +80,7 @@ class NoticeDesk:
         Raises InvalidInput for a language without words.
         """
         where = place or self._shop.settings.shop.place or UNKNOWN
+        self.refresh()  # a yes on this text covers what it names, also when a vendor's record changed just before
         with self._shop.store.snapshot() as snapshot:
             found = self.make(snapshot, where, language)
         self.keep(found)
