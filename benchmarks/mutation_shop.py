@@ -183,7 +183,7 @@ def listening() -> Iterator[tuple[str, Callable[[], int]]]:
 
     class Sink(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            said = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            said = json.loads(self.rfile.read(int(self.headers["content-length"])))["data"]
             named = said.get("subject") or said.get("anonymous_id")
             if named and ("action" in said or "score" in said):
                 got.append(named)
