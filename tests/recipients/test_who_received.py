@@ -14,6 +14,10 @@ from click.testing import CliRunner
 from tillwise.app import App, build_app
 from tillwise.app.doctor import Finding, examine
 from tillwise.cli.main import cli
+from tillwise.jobs.outlived import Cutoff
+from tillwise.rights.holders_recipients import TABLES as RECIPIENT_TABLES
+from tillwise.rights.old_handovers import old_handovers
+from tillwise.stores.sqlite import SqliteStore
 
 
 def run(folder: Path, *words: str, code: int = 0) -> Any:
@@ -144,3 +148,25 @@ def test_the_doctor_names_what_waits_and_who_is_held_in_the_wrong_place(border: 
     assert "1 messages wait for sink 'mail'" in said
     assert "the sink answered 503" in said
     assert "1 people of CN are held here" in said
+
+
+def test_hand_overs_end_with_their_retention(tmp_path: Path) -> None:
+    """Who received data is known for three years; a person on hold keeps theirs."""
+    store = SqliteStore(tmp_path / "shop.db")
+    store.create(RECIPIENT_TABLES)
+    rows = (
+        "INSERT INTO sent SELECT value, value, 'mail', 'r', 'w', 'marketing', 'c', 2, 2, 'DE', 'eu', '', '', ''"
+        " FROM json_each('[1, 2, 100]')",
+        "INSERT INTO sent_people VALUES (7, 1), (8, 1), (7, 2), (9, 100)",
+        "INSERT INTO outbox VALUES (1, 'mail', 'decision', 'd', '', 1, 9, NULL, ''), (2, 'mail', 'decision', 'e', '',"
+        " 99, 0, NULL, '')",
+        "INSERT INTO signals_seen VALUES (7, 'gpc', 5), (9, 'gpc', 99)",
+        "INSERT INTO sent_tasks VALUES (1, 5, 'mail', 6), (2, 5, 'mail', NULL)",
+    )
+    store.create(rows)
+    done = store.commit(lambda t: old_handovers(t, Cutoff(50, frozenset({8}), set()))).result()
+    assert done == {"sent_people": 2, "sent": 1, "sent_tasks": 1, "outbox": 1, "signals_seen": 1}
+    with store.snapshot() as snapshot:
+        assert snapshot.all("SELECT id FROM sent ORDER BY id") == [(1,), (100,)]
+        assert snapshot.all("SELECT subject, sent FROM sent_people ORDER BY sent") == [(8, 1), (9, 100)]
+    store.close()

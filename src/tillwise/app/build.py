@@ -55,6 +55,7 @@ from tillwise.rights.holders import STAYS, row_holders
 from tillwise.rights.lineage import Lineage
 from tillwise.rights.nobody import Nobody
 from tillwise.rights.objecting import ReviewObjected
+from tillwise.rights.old_handovers import old_handovers
 from tillwise.rights.old_requests import old_requests
 from tillwise.rights.rights import Rights
 from tillwise.settings import Secrets, Settings, ShopFolder
@@ -164,7 +165,7 @@ def build_app(path: Path) -> App:
     written = WrittenFiles(store, secrets, folder.path)
     keeping = RetentionJob(
         store, secrets, retention, segments, tile_writer.subtract, Nobody(row_holders(tile_writer, secrets)).let_go,
-        clock.wall, {"rights requests": old_requests},
+        clock.wall, {"rights requests": old_requests, "hand-overs": old_handovers},
     )  # fmt: skip
     replayer = Replayer(store, gate, models, use_cases)
     rights = Rights(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -67,10 +67,14 @@ def remember_signals(transaction: Transaction, kept: Kept) -> None:
 
 
 class Deliverer:
-    """A thread of a serving process that tells the sinks what waits for them; without sinks it never starts."""
+    """A thread of a serving process that tells the sinks what waits for them; without sinks it never starts.
 
-    def __init__(self, sinks: Sinks, *, every: float = EVERY_SECONDS) -> None:
+    `first` runs before each round: a vendor that was just added must receive nothing on a yes that did not know it.
+    """
+
+    def __init__(self, sinks: Sinks, *, first: Callable[[], object], every: float = EVERY_SECONDS) -> None:
         self._sinks = sinks
+        self._first = first
         self._every = every
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tillwise-outbound", daemon=True)
@@ -90,6 +94,7 @@ class Deliverer:
     def _run(self) -> None:
         while True:
             try:
+                self._first()
                 self._sinks.deliver(stop=self._stop.is_set)
             except TillwiseError as error:
                 _log.warning("outbound: %s", error)  # what waits goes on waiting

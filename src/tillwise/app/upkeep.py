@@ -32,7 +32,7 @@ class Upkeep:
         self._thread = threading.Thread(target=self._run, name="tillwise-upkeep", daemon=True)
         self._audit = AuditKeeper(app.store, app.secrets, copy_target(app.folder, app.settings.audit.copy_to))
         self._retention = RetentionKeeper(app.keeping)
-        self._outbound = Deliverer(app.outbound.sinks)
+        self._outbound = Deliverer(app.outbound.sinks, first=app.notices.refresh)
 
     def start(self) -> Upkeep:
         """Do everything once in the thread, then again at intervals."""

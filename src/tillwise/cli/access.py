@@ -14,7 +14,7 @@ from tillwise.access.reads import COMMAND_LINE, Read, log_read
 from tillwise.access.roles import load_roles
 from tillwise.app import App, build_app
 from tillwise.cli.accounts import minute, moment_of
-from tillwise.cli.main import json_option, shop_option
+from tillwise.cli.main import OutFile, json_option, shop_option
 from tillwise.cli.show import Show
 from tillwise.errors import ConfigurationError, InvalidInput
 from tillwise.events.people import user_ids
@@ -36,9 +36,7 @@ def access_command() -> None:
 @click.option("--person", help="A person's login or id.")
 @click.option("--from", "since", required=True, help="A day or time (RFC 3339, UTC unless it says otherwise).")
 @click.option("--to", "until", help="A day or time, not included (default: now).")
-@click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write everybody affected to this CSV file."
-)
+@click.option("--out", type=OutFile(), help="Write everybody affected to this new CSV file.")
 @shop_option
 @json_option
 def who_saw_command(
@@ -141,7 +139,7 @@ def _write(app: App, found: Exposure, out: Path) -> None:
         )
     ).result()
     try:
-        descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise ConfigurationError(f"{out} cannot be written: {error.strerror}") from None
     with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:

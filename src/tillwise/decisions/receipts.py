@@ -117,7 +117,7 @@ def insert(transaction: Transaction, kept: Kept) -> None:
 def upgrade(transaction: Transaction) -> None:
     """Give the receipts of an earlier release what they lack: leaves, and positions that are never given twice."""
     row = transaction.one("SELECT sql FROM sqlite_master WHERE name = 'receipts'")
-    if row is None or "AUTOINCREMENT" in row[0]:
+    if row is None or ("AUTOINCREMENT" in row[0] and "key_id" in row[0]):
         return
     add_columns(transaction, "receipts")
     for (name,) in transaction.all(

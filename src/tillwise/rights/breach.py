@@ -25,9 +25,7 @@ DECIDED: Final = (
     "SELECT DISTINCT subject FROM receipts WHERE wall < ? AND subject IS NOT NULL"
     " UNION SELECT DISTINCT anonymous FROM receipts WHERE wall < ? AND anonymous IS NOT NULL"
 )
-ASKED: Final = (
-    "SELECT subject, anonymous FROM receipts WHERE wall >= ? AND wall < ? AND (key_id = ? OR key_id = '')"
-)
+ASKED: Final = "SELECT subject, anonymous FROM receipts WHERE wall >= ? AND wall < ? AND (key_id = ? OR key_id = '')"
 """Receipts of an earlier release do not know their key: any key may have asked for them."""
 KNOWN: Final = (
     "SELECT DISTINCT coalesce(subject, anonymous) FROM receipts WHERE key_id = ? AND wall >= ? AND wall < ?"
