@@ -66,7 +66,7 @@ def asked(app: App, draw: random.Random) -> Iterator[tuple[str, Request]]:
     """Yield questions of all three use cases, for ever."""
     people = customers(app.store, app.secrets, app.clock.now())
     attempts = (app.folder.path / "simulated" / "attempts.jsonl").read_text("utf-8").splitlines()
-    items = [item for item in app.shelf.current(*_now(app)).item_ids[:200]]
+    items = list(app.shelf.current(*_now(app)).item_ids[:200])
     number = 0
     while True:
         number += 1

@@ -31,7 +31,13 @@ def import_command(mapping: Path, data: Path | None, shop: Path, *, as_json: boo
         _check_home(app, mapping)
         with progress(quiet=as_json) as bars:
             result = import_mapping(
-                app.store, app.secrets, app.clock, mapping, data_dir=data, progress=bars, on_append=(app.tiles,),
+                app.store,
+                app.secrets,
+                app.clock,
+                mapping,
+                data_dir=data,
+                progress=bars,
+                on_append=(app.tiles,),
                 admit=app.log.admit,
             )
     finally:
