@@ -53,7 +53,7 @@ TABLES = (*log.TABLES, *tables.TABLES, *ledger.TABLES, *receipts.TABLES)
 WALL = 1_790_000_000_000
 RECEIPT_COLUMNS = (
     "decision_id", "use_case", "subject", "order_ref", "epoch", "at", "mark", "wall", "action", "model", "degraded",
-    "simulated",
+    "simulated", "key_id",
 )  # fmt: skip
 CONSENT_COLUMNS = CONSENT.head
 PURPOSES = ("marketing", "recommend", "search", "train")
@@ -65,7 +65,7 @@ def receipt_rows(draw: random.Random, start: int, count: int, body: int) -> Iter
     for n in range(start, start + count):
         head = (
             str(new_decision_id()), draw.choice(("fraud", "churn", "recommendations")), draw.getrandbits(62), n, 1,
-            WALL + n, 2 * n + 1, WALL + n, draw.choice(("approve", "review", "none")), "sha256:" + "ab" * 32, None, 0,
+            WALL + n, 2 * n + 1, WALL + n, draw.choice(("approve", "review", "none")), "sha256:" + "ab" * 32, None, 0, "key-1",
         )  # fmt: skip
         cut = draw.randrange(body)
         text = f'{{"n":{n},"filler":"{filler[cut : cut + max(1, body - 24)]}"}}'.encode()

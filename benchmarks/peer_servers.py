@@ -63,6 +63,7 @@ def mlserver(folder: Path, port: int) -> None:
     model = {"name": "fraud", "implementation": "mlserver_lightgbm.LightGBMModel", "parameters": {"uri": "./model.bst"}}
     (folder / "model-settings.json").write_text(json.dumps(model))
     server = {"http_port": port, "grpc_port": port + 1, "metrics_port": port + 2, "host": "127.0.0.1"}
+    server["parallel_workers"] = 0  # its worker processes end at once here: no event loop
     (folder / "settings.json").write_text(json.dumps(server))
     replace_process("mlserver", "start", str(folder))
 
