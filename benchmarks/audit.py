@@ -65,7 +65,8 @@ def receipt_rows(draw: random.Random, start: int, count: int, body: int) -> Iter
     for n in range(start, start + count):
         head = (
             str(new_decision_id()), draw.choice(("fraud", "churn", "recommendations")), draw.getrandbits(62), n, 1,
-            WALL + n, 2 * n + 1, WALL + n, draw.choice(("approve", "review", "none")), "sha256:" + "ab" * 32, None, 0, "key-1",
+            WALL + n, 2 * n + 1, WALL + n, draw.choice(("approve", "review", "none")), "sha256:" + "ab" * 32, None,
+            0, "key-1",
         )  # fmt: skip
         cut = draw.randrange(body)
         text = f'{{"n":{n},"filler":"{filler[cut : cut + max(1, body - 24)]}"}}'.encode()
