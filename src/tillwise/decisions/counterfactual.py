@@ -3,7 +3,7 @@
 A use case declares the ways open to a person (a smaller order, waiting, another card); nothing else is ever changed.
 What is named has been decided, not estimated, so it holds (CJEU C-203/22, 27 February 2025: how other data would have
 led to another result). One way alone is tried first, the easiest way and its mildest step before the others; where none
-is enough, the step that helps most is kept and a further way is looked for beside it. What turns out not to be needed
+does it, the steps that help most are kept and a further way is looked for beside each. What turns out not to be needed
 is taken back, so that the set found is irreducible.
 """
 
@@ -19,6 +19,8 @@ from tillwise.features.row import FeatureRow
 
 MOST_WAYS: Final = 4
 """Ways taken together at most."""
+KEPT: Final = 4
+"""Sets of steps looked at further, the best of each round: the best alone leads into dead ends."""
 Known = Mapping[str, float | None]
 NO_LOT: Final = 2**63 - 1
 """The largest seed: no exploration falls on it, so that luck never passes for a way out."""
@@ -87,20 +89,19 @@ class _Search:
         self._ways = [way for way in steps.ways(row) if way.steps]
 
     def found(self) -> Counterfactual | None:
-        """Take one step of one way after the other, each the one that helps most, until the outcome turns."""
-        chosen: dict[str, Step] = {}
+        """Take one step of one way after the other, keeping the sets that help most, until the outcome turns."""
+        kept: list[dict[str, Step]] = [{}]
         for _ in range(MOST_WAYS):
-            best: tuple[tuple[int, float], str, Step] | None = None
-            for code, step in self._open(chosen):
-                decision = self._decide({**chosen, code: step})
-                if decision.action not in self._use_case.adverse:
-                    return self._reduced({**chosen, code: step}, decision)
-                worth = (len(decision.rules), 1.0 if decision.score is None else decision.score)
-                if best is None or worth < best[0]:
-                    best = (worth, code, step)
-            if best is None:
-                return None
-            chosen[best[1]] = best[2]
+            tried: list[tuple[tuple[int, float], dict[str, Step]]] = []
+            for chosen in kept:
+                for code, step in self._open(chosen):
+                    more = {**chosen, code: step}
+                    decision = self._decide(more)
+                    if decision.action not in self._use_case.adverse:
+                        return self._reduced(more, decision)
+                    tried.append(((len(decision.rules), 1.0 if decision.score is None else decision.score), more))
+            tried.sort(key=lambda each: each[0])
+            kept = [chosen for _, chosen in tried[:KEPT]]
         return None
 
     def _open(self, chosen: Mapping[str, Step]) -> Iterator[tuple[str, Step]]:

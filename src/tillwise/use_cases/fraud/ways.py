@@ -19,6 +19,8 @@ WAITS: Final = (
 )  # fmt: skip
 SHARES: Final = (0.75, 0.5, 0.25, 0.1)
 """Of the order's amount."""
+TIMES: Final = (2.0, 4.0)
+"""For an order so small that the fee of one chargeback weighs more than what it earns."""
 OLD_ACCOUNT: Final = 2 * 365 * DAY
 KNOWN_FOR: Final = 30 * DAY
 """A card, device or address "used here before" was last used so long ago."""
@@ -41,6 +43,7 @@ def ways(row: FeatureRow, features: FeatureSet) -> tuple[Way, ...]:
         Way("smaller_order", _smaller(known, currency)),
         Way("wait", _waits(known, features)),
         Way("account", _accounts(known)),
+        Way("larger_order", _larger(known, currency)),
     ]
     found += [Way(f"other_{key}", _other(key, old, new, known, features)) for key, old, new in _OTHER]
     return tuple(found)
@@ -60,6 +63,12 @@ def _accounts(known: Known) -> tuple[Step, ...]:
     if age is not None and age < OLD_ACCOUNT:
         return ()
     return tuple(Step(f"an account opened {words} before", {"account_age": float(wait)}) for words, wait in WAITS[2:])
+
+
+def _larger(known: Known, currency: str) -> tuple[Step, ...]:
+    amount = known.get("order_amount") or 0.0
+    amounts = [amount * times for times in TIMES if amount]
+    return tuple(Step(f"an order of {written(each, 'money', currency)}", {"order_amount": each}) for each in amounts)
 
 
 def _waits(known: Known, features: FeatureSet) -> tuple[Step, ...]:
