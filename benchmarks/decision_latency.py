@@ -43,7 +43,7 @@ from http_load import Measured, closed_loop, open_loop, post
 from tillwise.access.keys import create_key
 from tillwise.api.create import create_api
 from tillwise.api.door import Door
-from tillwise.api.serve import SWITCH_SECONDS
+from tillwise.api.serve import tune
 from tillwise.app import App, build_app
 from tillwise.cli.init import create_shop
 from tillwise.events.ingest import read_message
@@ -149,8 +149,9 @@ def release(app: App, seed: int) -> None:
 
 def worker() -> Door:
     """Build the door of one server process."""
-    sys.setswitchinterval(SWITCH_SECONDS)
-    return create_api(small_app(build_app(Path(os.environ[FOLDER]))))
+    door = create_api(small_app(build_app(Path(os.environ[FOLDER]))))
+    tune()
+    return door
 
 
 def serve(folder: Path, port: int, workers: int) -> None:

@@ -35,7 +35,7 @@ from http_load import closed_loop, open_loop, post
 from tillwise.access.keys import create_key
 from tillwise.api.create import create_api
 from tillwise.api.door import Door
-from tillwise.api.serve import SWITCH_SECONDS
+from tillwise.api.serve import tune
 from tillwise.app import build_app
 from tillwise.cli.init import create_shop
 from tillwise.decisions.decision import Place, Request
@@ -137,8 +137,9 @@ def questions(key: str, seed: int) -> Iterator[bytes]:
 
 def worker() -> Door:
     """Build the door of one server process."""
-    sys.setswitchinterval(SWITCH_SECONDS)
-    return create_api(build_app(Path(os.environ[FOLDER])))
+    door = create_api(build_app(Path(os.environ[FOLDER])))
+    tune()
+    return door
 
 
 def in_process(folder: Path, times: int = 300) -> None:

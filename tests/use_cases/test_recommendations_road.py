@@ -195,7 +195,7 @@ def test_thinking_and_acting_again_gives_the_same_bytes(served: Shop) -> None:
         score = use_case.steps.think(row, model, explain)
         assert decision_bytes(use_case.steps.act(score, receipt.seed, explain)) == decision_bytes(answer.decision)
         for item in score.items:
-            assert item.score == pytest.approx(sum(amount for _, amount in item.parts), abs=1e-5)
+            assert item.score == pytest.approx(sum(part.amount for part in item.parts), abs=1e-5)
 
 
 def test_reading_the_log_again_gives_the_same_row(served: Shop) -> None:

@@ -57,7 +57,7 @@ def serve(folder: Path, *, host: str = "127.0.0.1", port: int = 8420, workers: i
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     if workers == 1:
         door = build_door(folder)
-        _tune()
+        tune()
         uvicorn.run(door, **options)
         return
     figures = tempfile.mkdtemp(prefix="tillwise-figures-")
@@ -101,7 +101,7 @@ def worker() -> Door:
     """Build the door of one of several processes; it ends when the process that started it is gone."""
     threading.Thread(target=_follow, args=(int(os.environ[PARENT]),), daemon=True, name="tillwise-parent").start()
     door = build_door(Path(os.environ[SHOP]))
-    _tune()
+    tune()
     return door
 
 
@@ -111,7 +111,8 @@ def _follow(parent: int) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _tune() -> None:
+def tune() -> None:
+    """Set this process up for answering: its interpreter, its numeric threads, its collector."""
     sys.setswitchinterval(SWITCH_SECONDS)
     threadpool_limits(1, user_api="blas")  # one decision's small products must not wait for another's threads
     gc.collect()

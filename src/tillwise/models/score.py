@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tillwise.features.row import FeatureRow
 
@@ -16,13 +17,22 @@ class Contribution:
     weight: float
 
 
+class Part(NamedTuple):
+    """A share of an item's score: the part's name, the past item that said most of it (code or None), the amount."""
+
+    name: str
+    source: int | None
+    amount: float
+
+
 @dataclass(frozen=True, slots=True)
 class ScoredItem:
-    """An item's score in a ranking, and the parts of the blend it is the exact sum of."""
+    """An item's score in a ranking, the parts it is the exact sum of, and its place in the item snapshot."""
 
     item_id: str
     score: float
-    parts: tuple[tuple[str, float], ...] = ()
+    parts: tuple[Part, ...] = ()
+    place: int = -1
 
 
 @dataclass(frozen=True, slots=True)

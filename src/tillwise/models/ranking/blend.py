@@ -18,6 +18,7 @@ from tillwise.models.artifact import Artifact
 from tillwise.models.ranking.components import Components, content
 from tillwise.models.ranking.history import Decay, Histories
 from tillwise.models.ranking.parts import Kind, PartSpec, Scores, neighbour_shares, scale
+from tillwise.models.score import Part
 from tillwise.vocabulary.canonical import Json
 
 DECIMALS = 6
@@ -34,14 +35,6 @@ class Action(NamedTuple):
     weight: float
     step: int
     days: float
-
-
-class Part(NamedTuple):
-    """A share of an item's score: the part's name, the past item that said most of it (code or None), the amount."""
-
-    name: str
-    source: int | None
-    amount: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,7 +106,7 @@ class Blended:
 
 def total_of(parts: Sequence[Part]) -> float:
     """Return the score: the exactly rounded sum of the parts."""
-    return math.fsum(part.amount for part in parts)
+    return math.fsum([part.amount for part in parts])
 
 
 class BlendModel:
@@ -124,7 +117,6 @@ class BlendModel:
     def __init__(self, components: Components, parts: tuple[PartSpec, ...]) -> None:
         self.components = components
         self.parts = tuple(part for part in parts if part.weight)
-        self._index = {code: place for place, code in enumerate(components.codes.tolist())}
         self._laid: _Laid | None = None
 
     @classmethod
@@ -149,14 +141,16 @@ class BlendModel:
     def score(self, actions: Sequence[Action], items: ItemSnapshot) -> Blended:
         """Score every item of the snapshot for somebody who did `actions` (none = nobody known)."""
         laid = self._lay(items)
-        ours = _indexed(actions, self._index)
-        theirs = _indexed(actions, items.places)
+        wanted = np.array([action.item for action in actions], dtype=np.int64)
+        said = np.array([action[1:] for action in actions], dtype=np.float64).reshape(-1, 3)
+        ours, theirs = (_touched(wanted, said, codes) for codes in (self.components.codes, items.codes))
         scaled = []
         for part in self.parts:
             if part.kind is Kind.POPULAR:
                 scaled.append(laid.popular[part.name])
                 continue
-            touched, profile = _profile(ours if part.kind in LEARNT else theirs, part.decay)
+            known = ours if part.kind in LEARNT else theirs
+            touched, profile = known.items, known.worth(part.decay)
             if part.kind is Kind.CONTENT:
                 raw = content((touched, profile), items)
             elif part.kind is Kind.OWN:
@@ -204,15 +198,27 @@ class _Laid:
         return cls(items.name, places, np.append(components.again, np.float32(rate))[places], popular, popularity)
 
 
-def _indexed(actions: Sequence[Action], index: dict[int, int]) -> Histories:
-    known = [(index[a.item], a.weight, a.step, a.days) for a in actions if a.item in index]
-    return Histories.one(known)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Touched:
+    """The distinct items of one person, as places among some codes, and which of them each action is about."""
+
+    items: NDArray[np.int64]
+    history: Histories
+    place: NDArray[np.int64]
+
+    def worth(self, decay: Decay) -> Scores:
+        """Return what each item is worth after fading."""
+        values = self.history.values(decay)
+        worth = np.bincount(self.place, weights=values, minlength=len(self.items)).astype(np.float32)
+        if decay.power != 1.0:
+            worth **= np.float32(decay.power)
+        return worth
 
 
-def _profile(history: Histories, decay: Decay) -> tuple[NDArray[np.int64], Scores]:
-    """Return the distinct items of one person and what each is worth after fading."""
-    touched, place = np.unique(history.items, return_inverse=True)
-    worth = np.bincount(place, weights=history.values(decay), minlength=len(touched)).astype(np.float32)
-    if decay.power != 1.0:
-        worth **= np.float32(decay.power)
-    return touched, worth
+def _touched(wanted: NDArray[np.int64], said: NDArray[np.float64], codes: NDArray[np.int64]) -> _Touched:
+    """Look the actions' items up among `codes`, which are sorted; items that are not there are left out."""
+    found = np.minimum(np.searchsorted(codes, wanted), max(len(codes) - 1, 0))
+    known = codes[found] == wanted if len(codes) else np.zeros(len(wanted), dtype=bool)
+    history = Histories.one(np.column_stack([found, said])[known])
+    items, place = np.unique(history.items, return_inverse=True)
+    return _Touched(items, history, place)

@@ -67,7 +67,7 @@ class Histories:
         return len(self.offsets) - 1
 
     @classmethod
-    def one(cls, actions: Sequence[tuple[int, float, int, float]]) -> Histories:
+    def one(cls, actions: Sequence[tuple[int, float, int, float]] | NDArray[np.float64]) -> Histories:
         """Return the history of one person from (item, weight, step, days) rows."""
         table = np.array(actions, dtype=np.float64).reshape(-1, 4)
         return cls(

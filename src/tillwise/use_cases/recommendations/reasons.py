@@ -8,12 +8,9 @@ from typing import Final
 
 from tillwise.decisions.decision import Explain, Reason
 from tillwise.features.snapshots import ItemSnapshot
-from tillwise.models.ranking.blend import Part
+from tillwise.models.score import Part
 from tillwise.use_cases.recommendations.history import ADDED, BOUGHT, VIEWED
-from tillwise.vocabulary.codes import code_of
 
-MARK: Final = "<"
-"""Stands between a part's name and the past item that said most of it: `knn<sku-1`."""
 CODES: Final = {
     "knn": "bought_together", "rp3": "bought_together", "ease": "bought_together", "follow": "comes_next",
     "als": "fits_history", "own": "bought_before", "content": "same_category",
@@ -29,14 +26,8 @@ _POPULAR: Final = {1: "Popular today", 7: "Popular this week", 30: "Popular this
 _DID: Final = {VIEWED: "which you looked at", ADDED: "which you put in your cart once", BOUGHT: "which you bought"}
 
 
-def label_of(part: Part, items: ItemSnapshot) -> str:
-    """Return a part's name in a score: with the item it came from, when there is one."""
-    place = None if part.source is None else items.places.get(part.source)
-    return part.name if place is None else f"{part.name}{MARK}{items.item_ids[place]}"
-
-
 def reasons_of(
-    parts: Sequence[tuple[str, float]],
+    parts: Sequence[Part],
     how: str,
     items: ItemSnapshot,
     place: int,
@@ -50,7 +41,7 @@ def reasons_of(
     placed = (_PLACED[how],) if how in _PLACED else ()
     if explain is Explain.NONE:
         return placed
-    voices = _voices(parts)
+    voices = _voices(parts, items)
     spoke = sum(voice.amount for voice in voices if voice.amount > 0)
     ranked = sorted((voice for voice in voices if voice.amount > 0), key=lambda voice: (-voice.amount, voice.code))
     shown = ranked if explain is Explain.FULL else ranked[:STRONGEST]
@@ -60,22 +51,23 @@ def reasons_of(
 
 @dataclass(slots=True)
 class _Voice:
-    """Parts that say the same thing: their sum, and the past item that speaks for the largest of them."""
+    """Parts that say the same thing: their sum, and the past item (code) that speaks for the largest of them."""
 
     code: str
     amount: float = 0.0
-    source: str = ""
+    source: int | None = None
     strongest: float = 0.0
 
 
-def _voices(parts: Sequence[tuple[str, float]]) -> list[_Voice]:
+def _voices(parts: Sequence[Part], items: ItemSnapshot) -> list[_Voice]:
     voices: dict[str, _Voice] = {}
-    for label, amount in parts:
-        name, _, source = label.partition(MARK)
+    for name, source, amount in parts:
         code = CODES.get(name, name)
-        voice = voices.setdefault(code, _Voice(code))
+        voice = voices.get(code)
+        if voice is None:
+            voice = voices[code] = _Voice(code)
         voice.amount += amount
-        if source and amount > voice.strongest:
+        if amount > voice.strongest and source is not None and source in items.places:
             voice.source, voice.strongest = source, amount
     return list(voices.values())
 
@@ -88,10 +80,9 @@ def _text(voice: _Voice, items: ItemSnapshot, place: int, kinds: dict[int, str])
     if voice.code == "same_category":
         category = items.categories[place]
         return f"Like other things you chose from {category}" if category else "Like other things you chose"
-    if not voice.source:
+    if voice.source is None:
         return "Fits what you chose before"
-    code = code_of(voice.source)
-    kind = kinds.get(code)
-    title = (items.titles[items.places[code]] or voice.source) + ("" if kind is None else f", {_DID[kind]}")
+    source, kind = items.places[voice.source], kinds.get(voice.source)
+    title = (items.titles[source] or items.item_ids[source]) + ("" if kind is None else f", {_DID[kind]}")
     said = _SAYS.get(voice.code, "Fits")
     return f"{said} {title}" if len(kinds) == 1 else f"{said} things you chose, above all {title}"

@@ -16,17 +16,16 @@ from tillwise.events.log import read_head
 from tillwise.features.feature import DAY, FeatureSet
 from tillwise.features.row import FeatureRow
 from tillwise.features.snapshots import UNKNOWN, ItemSnapshot, SnapshotShelf
-from tillwise.models.ranking.blend import DECIMALS, BlendModel, Part
-from tillwise.models.score import Score, ScoredItem
+from tillwise.models.ranking.blend import DECIMALS, BlendModel, total_of
+from tillwise.models.score import Part, Score, ScoredItem
 from tillwise.privacy.permit import Permit
 from tillwise.use_cases.recommendations.asked import facts_of
 from tillwise.use_cases.recommendations.history import actions, kinds_by_item, read_history
 from tillwise.use_cases.recommendations.lists import Pool, Slot, arrange, explore
 from tillwise.use_cases.recommendations.policy import RecommendationPolicy
-from tillwise.use_cases.recommendations.reasons import label_of, reasons_of
+from tillwise.use_cases.recommendations.reasons import reasons_of
 from tillwise.use_cases.recommendations.rules import blocks_of, members, open_items
 from tillwise.vocabulary.canonical import Json
-from tillwise.vocabulary.codes import code_of
 from tillwise.vocabulary.store import Snapshot
 
 FEATURES: Final = FeatureSet("recommendations", ())
@@ -124,7 +123,7 @@ class RecommendationSteps:
         self, scored: tuple[ScoredItem, ...], facts: Json, items: ItemSnapshot, seed: int | None, explain: Explain,
         why: Degraded | None, first: Reason,
     ) -> Decision:  # fmt: skip
-        index = np.array([items.places[code_of(item.item_id)] for item in scored], dtype=np.int64)
+        index = np.array([item.place for item in scored], dtype=np.int64)
         blocks = {rule: mask[index] for rule, mask in blocks_of(items, self.policy, facts).items()}
         free = np.flatnonzero(~np.any(list(blocks.values()), axis=0)) if blocks else np.arange(len(index))
         worth = np.array([item.score for item in scored], dtype=np.float64)
@@ -159,8 +158,7 @@ class RecommendationSteps:
 
 
 def _scored(items: ItemSnapshot, index: int, parts: tuple[Part, ...]) -> ScoredItem:
-    labelled = tuple((label_of(part, items), part.amount) for part in parts)
-    return ScoredItem(items.item_ids[index], round(math.fsum(amount for _, amount in labelled), DECIMALS), labelled)
+    return ScoredItem(items.item_ids[index], round(total_of(parts), DECIMALS), parts, index)
 
 
 @lru_cache(maxsize=8)
@@ -207,8 +205,8 @@ def _popular(items: ItemSnapshot, policy: RecommendationPolicy, facts: Json) -> 
         labels.append(("content", like))
     scored = []
     for index in _pool(total, items, policy, facts).tolist():
-        parts = tuple((name, round(float(values[index]), DECIMALS)) for name, values in labels if values[index])
-        scored.append(
-            ScoredItem(items.item_ids[index], round(math.fsum(amount for _, amount in parts), DECIMALS), parts)
+        parts = tuple(
+            Part(name, None, round(float(values[index]), DECIMALS)) for name, values in labels if values[index]
         )
+        scored.append(_scored(items, index, parts))
     return tuple(sorted(scored, key=lambda item: (-item.score, item.item_id)))
