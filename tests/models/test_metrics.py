@@ -137,6 +137,13 @@ def test_calibration_slope_equals_the_oracle_and_covers_one() -> None:
     assert calibration_slope(np.zeros(4000), p) is None
 
 
+def test_no_slope_is_told_where_the_probabilities_part_the_outcomes() -> None:
+    """Every yes above every no: the steeper the likelier, without an end; saying nothing is honest."""
+    y = np.array([0.0] * 190 + [1.0] * 10)
+    assert calibration_slope(y, np.where(y > 0, 0.3, 0.1)) is None
+    assert calibration_slope(y[::-1].copy(), np.array([0.1] * 199 + [0.2])) is None
+
+
 def test_resamples_draw_people_whole_and_repeat_themselves() -> None:
     """All rows of a person have one weight; the same seed gives the same intervals, another seed others."""
     subjects = np.array([5, 5, 9, 9, 9, 2])

@@ -14,12 +14,16 @@ from past import from_stream, happened, material, moment, shop
 from tillwise.app.build import App
 from tillwise.decisions.decision import Degraded, Explain, Place, Request
 from tillwise.errors import InvalidInput
+from tillwise.jobs.binary import Labelled
 from tillwise.jobs.train import TrainResult, evaluate, train
 from tillwise.models.artifact import Artifact
 from tillwise.outcomes import outcomes
 from tillwise.outcomes.outcomes import Outcome
 from tillwise.simulator.payments import DAY, Shape, Stream, payments
-from tillwise.use_cases.fraud.learning import LABEL
+from tillwise.use_cases.fraud.features import FEATURES, REQUEST
+from tillwise.use_cases.fraud.learning import LABEL, PRIMARY
+from tillwise.use_cases.fraud.policy import RuleLimits
+from tillwise.use_cases.fraud.unprofiled import judge_unprofiled
 from tillwise.vocabulary.purpose import Purpose
 
 END = 1_760_000_000_000
@@ -80,10 +84,37 @@ def test_the_model_finds_fraud_and_says_it_is_simulated(trained: Shop) -> None:
     assert auc is not None
     assert auc.low is not None
     assert auc.low > 0.7
-    assert [each.name for each in card.baselines] == ["rules only", "logistic"]
+    assert [each.title for each in card.baselines] == [
+        "rules only", "logistic", "rules on the order alone (nothing personal)",
+    ]  # fmt: skip
     assert card.simulated
     assert trained.trained.report.read_text().startswith("<!doctype html>")
     assert trained.trained.released in ("model", "baseline")
+
+
+def test_what_people_get_without_a_profile_is_measured_from_the_order_alone() -> None:
+    """The variant reads amount and countries; whatever else is known of the order, its score is the same."""
+    draw = np.random.default_rng(3)
+    amount, differ = draw.integers(1_000, 300_000, 400), draw.choice([0.0, 1.0, np.nan], 400)
+    x = draw.random((400, len(FEATURES.columns)), dtype=np.float32)
+    x[:, FEATURES.columns.index("order_amount")] = amount
+    x[:, FEATURES.columns.index("country_mismatch")] = differ
+    y = (draw.random(400) < np.where(amount >= 200_000, 0.6, 0.1)).astype(np.float64)
+    at = np.arange(400)
+    known = Labelled(FEATURES.columns, x, y, at, at)
+    personal = [place for place, name in enumerate(FEATURES.columns) if name not in REQUEST]
+    other = x.copy()
+    other[:, personal] = draw.random((400, len(personal)))
+    first, second = (
+        judge_unprofiled(each, RuleLimits(), at < 200, (200, 400), PRIMARY, 7)
+        for each in (known, replace(known, x=other))
+    )
+    assert first.scores is not None
+    assert second.scores is not None
+    assert first.scores.tolist() == second.scores.tolist()
+    stopped = amount[200:] >= RuleLimits().review_amount
+    assert first.scores[stopped].min() > 2 * first.scores[~stopped].max()
+    assert not first.profiled
 
 
 def test_the_same_log_and_seed_give_the_same_bytes(trained: Shop) -> None:

@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from tillwise.access import keys
 from tillwise.app import readiness
 from tillwise.app.auditing import enter_declarations
-from tillwise.app.declarations import check_declarations
 from tillwise.app.outbound import Outbound, make_outbound
-from tillwise.app.reach import policy_within, within_retention
 from tillwise.app.readiness import clock_problem, model_problems, store_problem
-from tillwise.app.shop_file import ShopFile, read_shop_file
+from tillwise.app.shop_file import read_shop_file
+from tillwise.app.use_cases import use_cases_of
 from tillwise.audit import log as audit_log
 from tillwise.audit import tombstones
 from tillwise.decisions import receipts
@@ -60,8 +57,6 @@ from tillwise.rights.old_requests import old_requests
 from tillwise.rights.rights import Rights
 from tillwise.settings import Secrets, Settings, ShopFolder
 from tillwise.stores.sqlite import SqliteStore
-from tillwise.use_cases import churn, fraud, recommendations
-from tillwise.use_cases.recommendations import RecommendationPolicy
 from tillwise.vocabulary.canonical import Json
 from tillwise.vocabulary.clock import LogClock, wall_now
 from tillwise.vocabulary.store import Store
@@ -140,12 +135,8 @@ def build_app(path: Path) -> App:
     clock = LogClock(settings.clock.offset_ms)
     shelf = SnapshotShelf(folder.snapshots)
     retention = load_retention(settings.retention)
-    use_cases, learners = _use_cases(settings, secrets, shelf, read_shop_file(path), retention)
-    store = SqliteStore(folder.database)
-    store.create(TABLES)
-    store.commit(ledger.upgrade).result()
-    store.commit(receipts.upgrade).result()
-    store.commit(tombstones.upgrade).result()
+    use_cases, learners = use_cases_of(settings, secrets, shelf, read_shop_file(path), retention)
+    store = _open(folder)
     tile_writer = TileWriter(use_case.features for use_case in use_cases.values())
     store.commit(tile_writer.rebuild).result()
     rules = load_rules(preset=settings.privacy.preset, own=read_own_rules(path))
@@ -204,51 +195,15 @@ def build_app(path: Path) -> App:
     )
 
 
+def _open(folder: ShopFolder) -> SqliteStore:
+    """Open the shop's rows, with every table as this version knows it."""
+    store = SqliteStore(folder.database)
+    store.create(TABLES)
+    for upgrade in (ledger.upgrade, receipts.upgrade, tombstones.upgrade):
+        store.commit(upgrade).result()
+    return store
+
+
 def _noticed(notice: Notice) -> Json:
     """Return what an answer to access tells about the notice in force."""
     return {"notice_id": notice.notice_id, "notice": notice.long}
-
-
-def _use_cases(
-    settings: Settings, secrets: Secrets, shelf: SnapshotShelf, own: ShopFile, retention: Retention
-) -> tuple[dict[str, UseCase], dict[str, Learner]]:
-    """Return use cases and learners by name: tillwise's own, then the shop's."""
-    policy, extra = settings.policy, own.extra_features
-    if "recommendations" in extra:
-        raise ConfigurationError("shop.py: recommendations ranks items from histories and takes no extra features")
-    pairs: list[tuple[UseCase, Learner]] = [
-        (
-            recommendations.recommendations(shelf, policy_within(_recommendation_policy(settings), retention)),
-            recommendations.LEARNER,
-        ),
-        (
-            fraud.fraud(secrets, policy.get("fraud"), extra.get("fraud", ())),
-            fraud.learner(extra.get("fraud", ())),
-        ),
-        (churn.churn(policy.get("churn"), extra.get("churn", ())), churn.learner(extra.get("churn", ()))),
-    ]
-    ours = [use_case.name for use_case, _ in pairs]
-    for where, names in (("tillwise.toml [policy]", policy), ("shop.py EXTRA_FEATURES", extra)):
-        for name in names:
-            if name not in ours:
-                raise ConfigurationError(f"{where}: '{name}' is none of {', '.join(ours)}")
-    pairs += own.use_cases
-    pairs = [within_retention(use_case, learner, retention) for use_case, learner in pairs]
-    _check([use_case for use_case, _ in pairs])
-    return {use_case.name: use_case for use_case, _ in pairs}, {use_case.name: learner for use_case, learner in pairs}
-
-
-def _check(use_cases: Sequence[UseCase]) -> None:
-    """Raise ConfigurationError for a name taken twice, or a declaration that lacks what the law or the SQL needs."""
-    names = [use_case.name for use_case in use_cases]
-    for use_case in use_cases:
-        if names.count(use_case.name) > 1:
-            raise ConfigurationError(f"shop.py USE_CASES: there is another use case '{use_case.name}'; rename yours")
-    check_declarations(use_cases)
-
-
-def _recommendation_policy(settings: Settings) -> RecommendationPolicy:
-    try:
-        return msgspec.convert(settings.policy.get("recommendations", {}), RecommendationPolicy)
-    except msgspec.ValidationError as error:
-        raise ConfigurationError(f"tillwise.toml [policy.recommendations]: {error}") from None

@@ -50,8 +50,9 @@ class Labelled:
 
 
 def judge(
-    name: str, primary: str, y: Floats, scores: Floats, subjects: NDArray[np.int64], *, seed: int, draws: int = DRAWS
-) -> Result:
+    name: str, primary: str, y: Floats, scores: Floats, subjects: NDArray[np.int64], *, seed: int, draws: int = DRAWS,
+    profiled: bool = True,
+) -> Result:  # fmt: skip
     """Measure one contender's probabilities; people are drawn whole for the 95 % intervals."""
     higher: dict[str, Measure] = {"average_precision": average_precision(y, scores), "roc_auc": roc_auc(y, scores)}
     lower: dict[str, Measure] = {"log_loss": log_loss(y, scores), "brier": brier(y, scores)}
@@ -64,7 +65,7 @@ def judge(
     error, by_chance = expected_calibration_error(y, scores), perfect_calibration_error(scores, draws=DRAWS, seed=seed)
     metrics.append(Metric("ece", error, better="lower"))
     metrics.append(Metric("ece_of_a_perfect_model_95", by_chance, better="lower"))
-    return Result(name, tuple(metrics), higher[primary], scores)
+    return Result(name, tuple(metrics), higher[primary], scores, profiled)
 
 
 def evaluate(

@@ -118,7 +118,8 @@ class Evaluation:
 
     `subjects` says whose row each one is: the paired bootstrap draws people whole. `primary` names the metric that
     `Result.measure` computes. `labels` are the outcomes where they are one number per row. `bars` are bar charts
-    for the report, such as recall by segment. `notes` are sentences for whoever reads the card.
+    for the report, such as recall by segment. `notes` are sentences for whoever reads the card. `unprofiled` is what
+    people get of whom nothing personal may be used, where that is no model that could be released.
     """
 
     start: int
@@ -127,6 +128,7 @@ class Evaluation:
     subjects: NDArray[np.int64]
     model: Result
     baselines: tuple[Result, ...]
+    unprofiled: tuple[Result, ...] = ()
     labels: Floats | None = None
     bars: tuple[Bars, ...] = ()
     notes: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ import numpy as np
 
 from tillwise.decisions.use_case import UseCase
 from tillwise.errors import InvalidInput, NotReleased
-from tillwise.jobs.learning import Evaluation, Learned, Learner, Material
+from tillwise.jobs.learning import Evaluation, Learned, Learner, Material, Result
 from tillwise.models.artifact import Artifact
 from tillwise.outcomes.label import LabelDefinition
 from tillwise.releases.card import Caution, Contender, Curve, Importance, Label, LogPosition, ModelCard, Split
@@ -174,9 +174,7 @@ def _judged(card: ModelCard, evaluation: Evaluation, start: int, end: int) -> Mo
         card,
         splits=(*kept, test),
         metrics=evaluation.model.metrics,
-        baselines=tuple(
-            Contender(result.name, result.metrics, profiled=result.profiled) for result in evaluation.baselines
-        ),
+        baselines=_unreleased(*evaluation.baselines, *evaluation.unprofiled),
         curves=_curves(evaluation),
         bars=evaluation.bars,
         notes=evaluation.notes,
@@ -194,12 +192,17 @@ def _splits(learned: Learned) -> tuple[Split, ...]:
 
 def _contenders(learned: Learned) -> tuple[Contender, ...]:
     pairs = zip(learned.evaluation.baselines, learned.baselines, strict=True)
-    return tuple(
+    able = (
         Contender(
             result.name, result.metrics, artifact.version, str(artifact.manifest.get("kind", "")), result.profiled
         )
         for result, artifact in pairs
     )
+    return (*able, *_unreleased(*learned.evaluation.unprofiled))
+
+
+def _unreleased(*results: Result) -> tuple[Contender, ...]:
+    return tuple(Contender(result.name, result.metrics, profiled=result.profiled) for result in results)
 
 
 def _curves(evaluation: Evaluation) -> tuple[Curve, ...]:

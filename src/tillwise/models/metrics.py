@@ -189,7 +189,8 @@ def calibration_slope(
     """Return the slope of the outcome's log-odds on the predicted log-odds, and its 95 % interval.
 
     1 is perfect, below 1 the probabilities are too bold, above 1 too timid (Cox 1958). The interval is Wald's with a
-    sandwich variance, clustered by subject when given. None when all probabilities or all outcomes are the same.
+    sandwich variance, clustered by subject when given. None when all probabilities or all outcomes are the same, and
+    when no slope is the likeliest because the probabilities part the outcomes completely.
     """
     z = logit(np.clip(probability, EDGE, 1 - EDGE))
     if len(np.unique(y)) < 2 or np.ptp(z) < EDGE:
@@ -203,11 +204,15 @@ def calibration_slope(
         weights = weights + np.clip(step, -2, 2)
         if np.abs(step).max() < 1e-10:
             break
+    else:
+        return None
     scores = design * (y - expit(design @ weights))[:, None]
     if subjects is not None:
         _, who = np.unique(subjects, return_inverse=True)
         scores = np.column_stack([np.bincount(who, weights=column) for column in scores.T])
     bread = np.linalg.inv(information)
-    error = float(np.sqrt((bread @ (scores.T @ scores) @ bread)[1, 1]))
-    slope = float(weights[1])
+    variance = float((bread @ (scores.T @ scores) @ bread)[1, 1])
+    if variance < 0.0:  # the matrix is as good as singular
+        return None
+    slope, error = float(weights[1]), float(np.sqrt(variance))
     return slope, slope - 1.959964 * error, slope + 1.959964 * error

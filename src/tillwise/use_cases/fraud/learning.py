@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -25,6 +26,8 @@ from tillwise.outcomes.outcomes import of_kinds
 from tillwise.outcomes.rows import NULL, Columns, rows_of
 from tillwise.privacy.permit import Permit
 from tillwise.use_cases.fraud.features import ATTEMPT, CHARGEBACK, FEATURES, KEYS, REFUSED
+from tillwise.use_cases.fraud.policy import RuleLimits
+from tillwise.use_cases.fraud.unprofiled import judge_unprofiled
 from tillwise.vocabulary.position import Head, Point
 from tillwise.vocabulary.purpose import Purpose
 from tillwise.vocabulary.store import Snapshot
@@ -42,9 +45,6 @@ MONOTONE: Final = {
     name: 1 for name in FEATURES.columns if name.startswith(("refused_", "chargebacks_", "country_mismatch"))
 }
 """More of these never lowers the risk, whatever a small sample says."""
-NOT_PERSONAL: Final = (
-    "where nothing personal may be used, the rules judge the request alone; that variant is not measured here"
-)
 SIMULATED_NOTE: Final = "learnt from simulated payments: no real payment has a certain label yet"
 Integers = NDArray[np.int64]
 
@@ -65,6 +65,7 @@ class FraudLearner:
 
     label: LabelDefinition = LABEL
     features: FeatureSet = FEATURES
+    limits: RuleLimits = field(default_factory=RuleLimits)
 
     def learn(self, material: Material) -> Learned:
         """Fit on the oldest mature orders, calibrate on the next, judge on the newest.
@@ -86,9 +87,9 @@ class FraudLearner:
             "logistic": fit_logistic(design, train, validation),
         }
         material.progress.advance()
-        evaluation = evaluate(
-            labelled, model, baselines, primary=PRIMARY, period=(split.test_start, split.end), seed=material.seed,
-            notes=(*notes, *_embargo_note(split)),
+        evaluation = self._evaluation(
+            labelled, split.train(labelled.at), (split.test_start, split.end), model, baselines, material.seed,
+            (*notes, *_embargo_note(split)),
         )  # fmt: skip
         material.progress.advance()
         return learned(labelled, model, baselines, evaluation, window)
@@ -101,9 +102,14 @@ class FraudLearner:
             raise InvalidInput("no order before this period has a certain label: there is no baseline to compare with")
         design = Design("fraud", labelled.columns, self.features.hash, material.seed)
         rules = {"rules only": fit_ranked_column(design, before, "rule_points", rising=True)}
-        return evaluate(
-            labelled, artifact, rules, primary=PRIMARY, period=(start, end), seed=material.seed, notes=notes
-        )
+        return self._evaluation(labelled, labelled.at < start, (start, end), artifact, rules, material.seed, notes)
+
+    def _evaluation(
+        self, labelled: Labelled, before: NDArray[np.bool_], period: tuple[int, int], model: Artifact,
+        baselines: Mapping[str, Artifact], seed: int, notes: tuple[str, ...],
+    ) -> Evaluation:  # fmt: skip
+        judged = evaluate(labelled, model, baselines, primary=PRIMARY, period=period, seed=seed, notes=notes)
+        return replace(judged, unprofiled=(judge_unprofiled(labelled, self.limits, before, period, PRIMARY, seed),))
 
     def _labelled(self, material: Material) -> tuple[Labelled, Head, tuple[str, ...]]:
         material.segments.export(material.store)
@@ -124,7 +130,7 @@ class FraudLearner:
         table = material.segments.training_table(self.features, points_of(orders.rows, orders), permit)
         subjects = np.where(orders.rows["subject"] == NULL, orders.rows["seq"], orders.rows["subject"])
         labelled = Labelled(self.features.columns, table.values, y, subjects, orders.at, simulated=simulated)
-        return labelled, head, (SIMULATED_NOTE, NOT_PERSONAL) if simulated else (NOT_PERSONAL,)
+        return labelled, head, (SIMULATED_NOTE,) if simulated else ()
 
     def _labels(self, material: Material, orders: Columns, permit: Permit, confirmed: set[int]) -> NDArray[np.float64]:
         events = rows_of(

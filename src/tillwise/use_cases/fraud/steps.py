@@ -25,7 +25,7 @@ from tillwise.review.queue import opened_since
 from tillwise.settings import Secrets
 from tillwise.use_cases.fraud.features import FEATURES, REQUEST
 from tillwise.use_cases.fraud.learning import FraudLearner
-from tillwise.use_cases.fraud.policy import APPROVE, DECLINE, REVIEW, FraudPolicy, stricter
+from tillwise.use_cases.fraud.policy import APPROVE, DECLINE, REVIEW, FraudPolicy, RuleLimits, stricter
 from tillwise.use_cases.fraud.reasons import score_reasons
 from tillwise.use_cases.fraud.rules import Spoken, apply
 from tillwise.use_cases.fraud.ways import ways
@@ -191,9 +191,9 @@ def fraud(
     )
 
 
-def learner(extra: tuple[Aggregate, ...] = ()) -> FraudLearner:
-    """Return the learner of the same features."""
-    return FraudLearner(features=with_extra(extra))
+def learner(limits: RuleLimits, extra: tuple[Aggregate, ...] = ()) -> FraudLearner:
+    """Return the learner of the same features, which measures the rules with these limits."""
+    return FraudLearner(features=with_extra(extra), limits=limits)
 
 
 def with_extra(extra: tuple[Aggregate, ...]) -> FeatureSet:
