@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from dataclasses import dataclass
 from typing import Final
@@ -30,7 +31,17 @@ SCOPES: Final = (
     "read:decisions",
     "review",
 )  # fmt: skip
-"""Every scope. A scope holds all below it (`decide` holds `decide:fraud`); `admin` holds everything."""
+"""Every scope but those of a shop's own use cases. A scope holds all below it (`decide` holds `decide:fraud`); `admin`
+holds everything."""
+USE_CASE_NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+"""What a use case may be called: its name stands in a path and in a scope."""
+_DECIDE: Final = "decide:"
+
+
+def is_scope(text: str) -> bool:
+    """Return True for a scope of the table, and for `decide:<use case>` of a shop's own use case."""
+    own = text.removeprefix(_DECIDE)
+    return text in SCOPES or (own != text and USE_CASE_NAME.fullmatch(own) is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,18 +29,26 @@ _COLUMNS = "hash, key_id, role, scopes, created, expires, last_used"
 
 
 def create_key(
-    store: Store, role: str, *, scopes: Collection[str] | None = None, days: int = 365, now: Milliseconds | None = None
+    store: Store,
+    role: str,
+    *,
+    scopes: Collection[str] | None = None,
+    own: Collection[str] = (),
+    days: int = 365,
+    now: Milliseconds | None = None,
 ) -> tuple[Key, str]:
     """Make a key and return it with its text, which cannot be read back later.
 
-    `scopes` narrows what the role may do. Raises InvalidInput for an unknown role or scope, or a life below one day.
+    `scopes` narrows what the role may do; `own` are the shop's own use cases, each of which has one. Raises
+    InvalidInput for an unknown role or scope, or a life below one day.
     """
     if role not in ROLES:
         raise InvalidInput(f"'{role}' is no role: use one of {', '.join(ROLES)}", field="role")
     granted = tuple(ROLES[role] if scopes is None else scopes)
+    known = (*SCOPES, *(f"decide:{name}" for name in own))
     for scope in granted:
-        if scope not in SCOPES:
-            raise InvalidInput(f"'{scope}' is no scope: use some of {', '.join(SCOPES)}", field="scopes")
+        if scope not in known:
+            raise InvalidInput(f"'{scope}' is no scope: use some of {', '.join(known)}", field="scopes")
     if not granted or days < 1:
         raise InvalidInput(
             "a key needs at least one scope and one day of life", field="scopes" if days >= 1 else "days"

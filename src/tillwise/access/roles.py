@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from tillwise.access.key import SCOPES
+from tillwise.access.key import SCOPES, is_scope
 from tillwise.errors import ConfigurationError
 
 FILE: Final = "roles.toml"
@@ -83,7 +83,13 @@ class Roles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def categories_of(self, scopes: Iterable[str]) -> frozenset[str]:
         """Return what a key with these scopes is shown."""
-        return frozenset(c for scope in scopes if scope in self.scopes for c in self.scopes[scope].categories)
+        shown = [self.shown(scope) for scope in scopes]
+        return frozenset(category for each in shown if each is not None for category in each.categories)
+
+    def shown(self, scope: str) -> Shown | None:
+        """Return what a scope shows; that of a shop's own use case shows what `decide` does, an unknown one nothing."""
+        above = scope.partition(":")[0]
+        return self.scopes.get(scope) or (self.scopes.get(above) if is_scope(scope) else None)
 
 
 @dataclass(frozen=True, slots=True)

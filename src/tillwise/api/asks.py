@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from tillwise.errors import ConfigurationError
 from tillwise.outcomes.outcomes import KINDS
 from tillwise.vocabulary.money import MAX_MINOR
 
@@ -140,6 +141,32 @@ def churn_ask(horizons: tuple[int, ...]) -> type[ChurnAsk]:
         "ChurnAsk", [field], bases=(ChurnAsk,), frozen=True, kw_only=True, forbid_unknown_fields=True
     )
     return made
+
+
+def own_ask(name: str, fields: type[msgspec.Struct] | None) -> type[Common]:
+    """Return the body of a question to a shop's own use case: its declared fields beside the common ones.
+
+    Raises ConfigurationError when they are no msgspec struct, or one of them has the name of a common field.
+    """
+    try:
+        declared = () if fields is None else msgspec.structs.fields(fields)
+    except TypeError:
+        raise ConfigurationError(f"use case '{name}': asks must be a msgspec.Struct class") from None
+    if twice := {field.encode_name for field in declared} & set(Common.__struct_fields__):
+        raise ConfigurationError(f"use case '{name}': its field '{min(twice)}' is one of the common fields; rename it")
+    own = [(field.encode_name, field.type, *_default(field)) for field in declared]
+    made: type[Any] = msgspec.defstruct(
+        "".join(part.capitalize() for part in name.split("_")) + "Ask", own, bases=(Common,), frozen=True,
+        kw_only=True, forbid_unknown_fields=True,
+    )  # fmt: skip
+    return made
+
+
+def _default(field: msgspec.structs.FieldInfo) -> tuple[Any, ...]:
+    if field.required:
+        return ()
+    factory = field.default_factory
+    return (field.default,) if factory is msgspec.NODEFAULT else (msgspec.field(default_factory=factory),)
 
 
 class OutcomeTold(Strict, frozen=True, kw_only=True):

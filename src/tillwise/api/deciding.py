@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tillwise.api.asks import ChurnAsk, Common, FraudAsk, RecommendationsAsk, churn_ask
+from tillwise.api.asks import ChurnAsk, Common, FraudAsk, RecommendationsAsk, churn_ask, own_ask
 from tillwise.api.body import decode
 from tillwise.api.metrics import Metrics
 from tillwise.api.problem import Refusal
@@ -20,6 +20,7 @@ from tillwise.api.turns import Turns
 from tillwise.decisions.answer import Answer, Envelope
 from tillwise.decisions.decision import Explain, Place, Request
 from tillwise.decisions.pending import Pending
+from tillwise.decisions.use_case import UseCase
 from tillwise.errors import Conflict, InvalidInput
 from tillwise.vocabulary.canonical import Json
 
@@ -36,7 +37,7 @@ class Asking:
     use_case: str
     takes: type[Common]
     summary: str
-    example: Json
+    example: Json | None = None
 
 
 ASKINGS: Final = (
@@ -63,9 +64,19 @@ ASKINGS: Final = (
 
 
 def decision_routes(shop: Shop, figures: Metrics) -> tuple[Route, ...]:
-    """Return the route of every use case this shop has."""
+    """Return the route of every use case this shop has, its own ones included.
+
+    Raises ConfigurationError for an own one whose fields cannot be asked for.
+    """
     turns = Turns(shop.store)
-    return tuple(_route(shop, figures, turns, asking) for asking in ASKINGS if asking.use_case in shop.use_cases)
+    named = {asking.use_case: asking for asking in ASKINGS}
+    askings = [named.get(name) or _own(use_case) for name, use_case in shop.use_cases.items()]
+    return tuple(_route(shop, figures, turns, asking) for asking in askings)
+
+
+def _own(use_case: UseCase) -> Asking:
+    takes = own_ask(use_case.name, use_case.asks)
+    return Asking(f"/predict/{use_case.name}", use_case.name, takes, f"The shop's own: {use_case.name}")
 
 
 def _route(shop: Shop, figures: Metrics, turns: Turns, asking: Asking) -> Route:
@@ -125,7 +136,7 @@ def _request(ask: Any, own: tuple[str, ...], call: Call) -> Request:
         value = getattr(ask, name)
         if value is not None:
             body[name] = _plain(value)
-    if "ip" in body:
+    if isinstance(body.get("ip"), str):
         _check_ip(body["ip"])
     return Request(
         request_id=ask.request_id,

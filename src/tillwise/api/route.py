@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tillwise.access.key import SCOPES, Key
+from tillwise.access.key import Key, is_scope
 from tillwise.access.roles import load_roles
 from tillwise.errors import ConfigurationError
 from tillwise.vocabulary.canonical import Json
@@ -75,7 +75,7 @@ class Parameter:
 class Route:
     """A method on a path.
 
-    `scope` is one of access.key.SCOPES, PUBLIC, OPERATOR, CONSOLE or LINK. `takes` is the type of the JSON body,
+    `scope` is one of access.key (`is_scope`), PUBLIC, OPERATOR, CONSOLE or LINK. `takes` is the type of the JSON body,
     `gives` the type of the 200 answer: a type for msgspec, a JSON Schema, or None where it is no JSON. `problems` are
     the statuses besides 400, 401, 403 and 413 it may answer with, `also` the types of further JSON answers. `tracking`
     routes read their key as Segment's clients send it, and open to web pages of the configured origins. `shows` are the
@@ -114,7 +114,7 @@ def check_scopes(routes: tuple[Route, ...]) -> None:
     """Raise ConfigurationError for a route without a scope, one that shows more than its scope, or a double one."""
     seen: set[str] = set()
     for route in routes:
-        if route.scope not in (*SCOPES, PUBLIC, OPERATOR, CONSOLE, LINK):
+        if route.scope not in (PUBLIC, OPERATOR, CONSOLE, LINK) and not is_scope(route.scope):
             raise ConfigurationError(f"route {route.name} has no declared scope ('{route.scope}'): nothing starts")
         if beyond := sorted(route.shows - load_roles().categories_of([route.scope])):
             raise ConfigurationError(f"route {route.name} shows {beyond[0]}, which the scope {route.scope} does not")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from tillwise.access.key import USE_CASE_NAME
 from tillwise.app.declarations import check_declarations
 from tillwise.app.reach import policy_within, within_retention
 from tillwise.app.shop_file import ShopFile
@@ -53,6 +54,11 @@ def _check(use_cases: Sequence[UseCase]) -> None:
     """Raise ConfigurationError for a name taken twice, or a declaration that lacks what the law or the SQL needs."""
     names = [use_case.name for use_case in use_cases]
     for use_case in use_cases:
+        if not USE_CASE_NAME.fullmatch(use_case.name):
+            raise ConfigurationError(
+                f"shop.py USE_CASES: '{use_case.name}' cannot stand in a path: use small letters, digits and _, as"
+                " in repeat_buyers"
+            )
         if names.count(use_case.name) > 1:
             raise ConfigurationError(f"shop.py USE_CASES: there is another use case '{use_case.name}'; rename yours")
     check_declarations(use_cases)

@@ -8,6 +8,7 @@ import click
 
 from tillwise.access.key import ROLES
 from tillwise.access.keys import create_key, list_keys, revoke_key
+from tillwise.app.shop_file import read_shop_file
 from tillwise.cli.accounts import day, open_accounts
 from tillwise.cli.main import json_option, shop_option
 from tillwise.cli.show import Show
@@ -40,7 +41,8 @@ def list_command(shop: Path, *, as_json: bool) -> None:
 def create_command(role: str, scopes: tuple[str, ...], days: int, shop: Path, *, as_json: bool) -> None:
     """Make a key of ROLE and print it once."""
     with open_accounts(shop) as accounts:
-        key, text = create_key(accounts.store, role, scopes=scopes or None, days=days)
+        own = [use_case.name for use_case, _ in read_shop_file(shop).use_cases] if scopes else []
+        key, text = create_key(accounts.store, role, scopes=scopes or None, own=own, days=days)
     show = Show(as_json)
     show.document({"id": key.key_id, "role": role, "scopes": sorted(key.scopes), "key": text})
     show.line(f"{text}\nShown once. It may: {', '.join(sorted(key.scopes))}. It ends on {day(key.expires)}.")

@@ -14,6 +14,7 @@ from tillwise.app import App, build_app
 from tillwise.cli.main import OutFile, json_option, shop_option
 from tillwise.cli.show import Show, progress
 from tillwise.decisions.decision import Request
+from tillwise.decisions.use_case import UseCase
 from tillwise.errors import InvalidInput, NotReleased, TillwiseError
 from tillwise.jobs import score, train
 from tillwise.jobs.learning import Material
@@ -26,7 +27,10 @@ from tillwise.use_cases.churn.audience import customers
 from tillwise.use_cases.churn.features import ORDER
 from tillwise.vocabulary.canonical import Json
 
-BATCHES: Final[dict[str, Json]] = {"churn": {}, "recommendations": {"placement": "email", "k": 10}}
+BATCHES: Final[dict[str, Json | None]] = {
+    "churn": {}, "recommendations": {"placement": "email", "k": 10}, "fraud": None,
+}  # fmt: skip
+"""What tillwise's own use cases are asked about everybody; fraud is asked about one order at a time."""
 """What a batch asks about each person; a use case that needs an order in hand has none."""
 Moment = click.DateTime(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"])
 
@@ -120,7 +124,7 @@ def score_command(use_case: str, out: Path, vendor: str | None, shop: Path, *, a
         with progress(quiet=as_json) as bars:
             number = app.written.begin(out)
             result = score.score(
-                chosen, app.road, _questions(use_case, people), out, total=len(people), progress=bars,
+                chosen, app.road, _questions(chosen, people), out, total=len(people), progress=bars,
                 outlet=_outlet(app, vendor),
             )  # fmt: skip
             app.written.finish(number)
@@ -142,10 +146,12 @@ def _outlet(app: App, vendor: str | None) -> Outlet | None:
     return None if vendor is None else Outlet(app.store, app.secrets, app.clock, app.outbound.gate, vendor)
 
 
-def _questions(use_case: str, people: Sequence[str]) -> Iterator[Request]:
-    if use_case not in BATCHES:
-        raise InvalidInput(f"{use_case} is not asked in batches; these are: {', '.join(BATCHES)}")
-    return (Request(request_id=None, body=BATCHES[use_case], subject=person) for person in people)
+def _questions(use_case: UseCase, people: Sequence[str]) -> Iterator[Request]:
+    """Return one question per person. Raises InvalidInput for a use case that is asked about more than a person."""
+    body = BATCHES.get(use_case.name, None if use_case.needed_fields else {})
+    if body is None:
+        raise InvalidInput(f"{use_case.name} is asked about more than a person, so not in batches")
+    return (Request(request_id=None, body=body, subject=person) for person in people)
 
 
 def show_card(show: Show, card: ModelCard) -> None:

@@ -54,7 +54,10 @@ class Question(msgspec.Struct, frozen=True):
     @property
     def bare(self) -> Request:
         """Return the request as a fallback sees it, live and in replay: no personal text, nobody's id, no place."""
-        return bare_request(without_personal(self.request.body), self.request.explain, simulated=self.request.simulated)
+        body, plain = without_personal(self.request.body), self.use_case.plain_fields
+        if plain is not None:
+            body = {name: value for name, value in body.items() if name in plain}
+        return bare_request(body, self.request.explain, simulated=self.request.simulated)
 
     def spent(self, share: float = 1.0) -> bool:
         """Return True when this share of the time is over."""

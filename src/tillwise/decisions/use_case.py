@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
+
+import msgspec
+from msgspec import inspect
 
 from tillwise.decisions.decision import Decision, Degraded, Explain, Request
 from tillwise.features.feature import FeatureSet
@@ -75,6 +78,9 @@ class UseCase:
 
     `unrecorded` is the action when the receipt could not be made durable in time (fraud: `review`), and when even the
     fallback fails; None keeps the fallback's own. `adverse` actions are explained with what would have changed them.
+
+    `asks` are the fields of a question beside the common ones, as a msgspec struct: a shop's own use case is asked at
+    `POST /predict/<name>` with them.
     """
 
     name: str
@@ -85,6 +91,24 @@ class UseCase:
     significant: bool = False
     unrecorded: str | None = None
     adverse: frozenset[str] = frozenset()
+    asks: type[msgspec.Struct] | None = None
+
+    @cached_property
+    def plain_fields(self) -> frozenset[str] | None:
+        """Return the names of the fields of `asks` that may enter a receipt and be shown to a fallback: numbers, yes or
+        no, and words of a fixed list. None without `asks`: then the body is one of tillwise's own.
+        """
+        if self.asks is None:
+            return None
+        told = inspect.type_info(self.asks)
+        fields = told.fields if isinstance(told, inspect.StructType) else ()
+        return frozenset(field.encode_name for field in fields if _is_plain(field.type))
+
+    @cached_property
+    def needed_fields(self) -> frozenset[str]:
+        """Return the names of the fields of `asks` that every question must have."""
+        fields = () if self.asks is None else msgspec.structs.fields(self.asks)
+        return frozenset(field.encode_name for field in fields if field.required)
 
     @cached_property
     def revision(self) -> str:
@@ -95,3 +119,19 @@ class UseCase:
     def definition(self) -> str:
         """Return the content name of the feature definitions."""
         return self.features.hash
+
+
+_PLAIN: Final = (
+    inspect.IntType, inspect.FloatType, inspect.BoolType, inspect.NoneType, inspect.LiteralType, inspect.EnumType,
+)  # fmt: skip
+
+
+def _is_plain(known: inspect.Type) -> bool:
+    match known:
+        case inspect.UnionType(types=kinds):
+            return all(_is_plain(kind) for kind in kinds)
+        case inspect.ListType(item_type=item):
+            return _is_plain(item)
+        case inspect.Metadata(type=inner):
+            return _is_plain(inner)
+    return isinstance(known, _PLAIN)

@@ -66,7 +66,7 @@ def exposure_of_key(snapshot: Snapshot, key_id: str, since: Milliseconds, until:
     table = load_roles()
     could: set[int] = set()
     for scope in key.scopes if start < end else ():
-        shown = table.scopes.get(scope)
+        shown = table.shown(scope)
         if shown is not None and shown.reach == "everyone":
             could |= _within(snapshot, shown.categories, end)
         elif shown is not None and shown.reach == "asked":
