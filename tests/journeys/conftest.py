@@ -8,21 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from small_shop import make_shop, write_files
+from small_shop import REFUSING, make_shop, material, say, write_files
 
 from tillwise.app import App, build_app
 from tillwise.connectors.importing import import_mapping
-from tillwise.events.people import find_pseudonym
-from tillwise.jobs.learning import Material
 from tillwise.jobs.train import train
-from tillwise.privacy import ledger
-from tillwise.privacy.ledger import Consent, State
-from tillwise.vocabulary.identity import Pseudonym
+from tillwise.privacy.ledger import State
 from tillwise.vocabulary.purpose import Purpose
-from tillwise.vocabulary.store import Transaction
-
-REFUSING = ("c-3", "c-8", "c-21")
-"""Customers who said no to training before anything was trained."""
 
 
 @dataclass(frozen=True)
@@ -32,27 +24,6 @@ class Trained:
     folder: Path
     files: Path
     keys: dict[str, str]
-
-
-def material(app: App) -> Material:
-    return Material(store=app.store, segments=app.segments, gate=app.gate, clock=app.clock, folder=app.folder.path)
-
-
-def person(app: App, user_id: str) -> Pseudonym:
-    with app.store.snapshot() as snapshot:
-        found = find_pseudonym(snapshot, app.secrets, user_id)
-    assert found is not None
-    return found
-
-
-def say(app: App, user_id: str, purpose: Purpose, state: State) -> None:
-    """Let a customer say something about a purpose."""
-    who = person(app, user_id)
-
-    def work(transaction: Transaction) -> None:
-        ledger.record(transaction, Consent(who, purpose, state, place="US"), app.clock.now())
-
-    app.store.commit(work).result()
 
 
 @pytest.fixture(scope="session")

@@ -7,14 +7,24 @@ import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from tillwise.app import App
 from tillwise.cli.init import create_shop
+from tillwise.events.people import find_pseudonym
+from tillwise.jobs.learning import Material
+from tillwise.privacy import ledger
+from tillwise.privacy.ledger import Consent, State
 from tillwise.vocabulary.clock import wall_now
+from tillwise.vocabulary.identity import Pseudonym
+from tillwise.vocabulary.purpose import Purpose
+from tillwise.vocabulary.store import Transaction
 
 END = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 """Just after the last order: the shop's log clock starts here."""
 DAYS = 700
 PEOPLE = 160
 ITEMS = 40
+REFUSING = ("c-3", "c-8", "c-21")
+"""Customers who said no to training before anything was trained."""
 MAPPING = """\
 [basis]
 place = "US"
@@ -87,3 +97,24 @@ def make_shop(folder: Path) -> dict[str, str]:
     offset = int(END.timestamp() * 1000) - wall_now()
     settings.write_text(settings.read_text() + f"\n[clock]\noffset_ms = {offset}\n")
     return keys
+
+
+def material(app: App) -> Material:
+    return Material(store=app.store, segments=app.segments, gate=app.gate, clock=app.clock, folder=app.folder.path)
+
+
+def person(app: App, user_id: str) -> Pseudonym:
+    with app.store.snapshot() as snapshot:
+        found = find_pseudonym(snapshot, app.secrets, user_id)
+    assert found is not None
+    return found
+
+
+def say(app: App, user_id: str, purpose: Purpose, state: State) -> None:
+    """Let a customer say something about a purpose."""
+    who = person(app, user_id)
+
+    def work(transaction: Transaction) -> None:
+        ledger.record(transaction, Consent(who, purpose, state, place="US"), app.clock.now())
+
+    app.store.commit(work).result()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from conftest import REFUSING, material, person, say
+from small_shop import REFUSING, material, person, say
 from test_survival import BODIES, ask, check
 
 from tillwise.app import App

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import material
+from small_shop import material
 from test_survival import KEY, ask, check
 
 from tillwise.app import App, build_app
@@ -145,6 +145,7 @@ def test_a_use_case_of_the_shop_travels_the_road(folder: Path, opened: Callable[
         (EXTRA.replace('"churn"', '"chrun"'), "chrun"),
         (EXTRA.replace('"churn"', '"recommendations"'), "no extra features"),
         (OWN.replace('UseCase("regular"', 'UseCase("churn"'), "another use case 'churn'"),
+        (OWN.replace('UseCase("regular"', 'UseCase("Regular one"'), "cannot stand in a path"),
         ("USE_CASES = (3,)", "pairs"),
         ("1 / 0", "ZeroDivisionError"),
     ],

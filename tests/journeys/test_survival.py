@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import material
+from small_shop import material
 
 from tillwise.app import App
 from tillwise.decisions import receipts
