@@ -9,6 +9,7 @@ from typing import Final
 from tillwise.decisions.use_case import UseCase
 from tillwise.errors import TillwiseError
 from tillwise.events.log import read_head
+from tillwise.features.shelf import SnapshotShelf
 from tillwise.releases.cache import ModelCache
 from tillwise.vocabulary.clock import LogClock
 from tillwise.vocabulary.store import Snapshot, Store, Transaction
@@ -32,6 +33,19 @@ def model_problems(models: ModelCache, use_cases: Mapping[str, UseCase], snapsho
         if in_force is not None and in_force.features and in_force.features != use_case.definition:
             found[name] = f"{name}: its features were changed after the model was trained; run `tillwise train {name}`"
     return found
+
+
+def item_problem(shelf: SnapshotShelf, clock: LogClock, snapshot: Snapshot) -> str | None:
+    """Have the item snapshot of this hour ready, building it if need be; say why there is none.
+
+    The first ranking after a start must not wait for it.
+    """
+    head = read_head(snapshot)
+    try:
+        shelf.current(snapshot, max(head.at, clock.now()), head.epoch)
+    except TillwiseError as error:
+        return str(error)
+    return None
 
 
 def clock_problem(clock: LogClock, snapshot: Snapshot) -> str | None:
