@@ -23,7 +23,7 @@ DAY: Final = 86_400_000
 RECHECK_SECONDS: Final = 1.0
 """A revoked key stops answering after this long at the latest, in every process."""
 NEW_SECONDS: Final = 0.05
-"""How soon a key that is not known is looked for again: it works when it is printed, and guessing stays cheap for us."""
+"""How soon an unknown key is looked for again: it works when it is printed, and guessing stays cheap for us."""
 USED_EVERY: Final = 60_000
 """How old the stored time of last use may be, in milliseconds."""
 
