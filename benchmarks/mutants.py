@@ -337,6 +337,8 @@ def _people() -> Iterator[Mutant]:
             yield _sql("consent", f"{purpose} {state}", _of(YES, purpose), text)
     yield _sql("consent", "train gone", lambda p: p.person == YES and p.surface.startswith("train"), f"{gone}train'")
     yield Mutant("notice of a yes", "what it covered grew", running=_grown, hits=_asked_yes)
+    unshown = "DELETE FROM notices_served WHERE subject = {yes}"
+    yield _sql("notice of a yes", "its record gone", _asked_yes, unshown)
     for name in ("", "no-such-notice"):
         yield Mutant("notice of a yes", f"never served: '{name}'", running=_unserved(name))
 

@@ -251,3 +251,81 @@ def test_an_age_told_once_binds_the_next_decision(client: Client) -> None:
     put(client, purpose="train", state="refused", age=15)
     assert withheld(client) == ["guardian_missing"]
     assert client.get("/consent/u-17", role="privacy").json()["age"] == "15"
+
+
+@pytest.mark.parametrize(
+    ("purpose", "state", "country", "basis"),
+    [
+        ("marketing", "given", "DE", "consent"), ("marketing", "refused", "DE", None),
+        ("marketing", "implied", "DE", None), ("marketing", "implied", "US-TX", "notice"),
+        ("marketing", "given", "US-TX", "consent"), ("marketing", "withdrawn", "US-TX", None),
+        ("fraud_prevention", "given", "DE", "legitimate_interest"),
+        ("fraud_prevention", "refused", "DE", "legitimate_interest"),
+        ("fraud_prevention", "implied", "US-TX", "legitimate_interest"),
+    ],
+)  # fmt: skip
+def test_a_receipt_names_the_basis_the_next_decision_rests_on(
+    client: Client, purpose: str, state: str, country: str, basis: str | None
+) -> None:
+    """Consent only where a yes carries the use; none after a no; its own basis where no word switches it off."""
+    shown = notice(client, country=country).json()["notice_id"]
+    receipt = put(client, purpose=purpose, state=state, country=country, notice_id=shown).json()["receipt"]
+    assert receipt["purposes"][0]["lawful_basis"] == basis
+    assert (receipt["purposes"][0]["withdrawal_method"] is None) == (purpose == "fraud_prevention")
+    assert (receipt["event"]["validity_duration"] is not None) == (basis == "consent" and country == "DE")
+    if purpose == "marketing":
+        where, _, region = country.partition("-")
+        place = {"country": where} | ({"region": region} if region else {})
+        answer = client.post("/predict/churn", role="decide", json=CHURN | {"place": place}).json()
+        assert answer["permit"]["basis"] == basis
+
+
+def test_a_receipt_of_a_restricted_person_names_no_basis(client: Client) -> None:
+    """While their data are on hold nothing rests on anything, also no check against fraud."""
+    asked = {"subject": "u-17", "kind": "restriction", "identity": "verified", "place": {"country": "DE"}}
+    put(client, state="refused")
+    assert client.send("POST", "/privacy/requests", role="privacy", json=asked).status_code < 300
+    receipt = put(client, purpose="fraud_prevention", state="refused").json()["receipt"]
+    assert receipt["purposes"][0]["lawful_basis"] is None
+
+
+def test_a_yes_to_what_the_notice_does_not_tell_is_refused(client: Client) -> None:
+    """Nobody receives data here: there is nothing to agree to, now or for a recipient of tomorrow; a no is taken."""
+    shown = notice(client).json()
+    assert "hands no data" in shown["long"]
+    for purpose in ("share", "price", "search", "service", "moderation"):
+        refused = put(client, purpose=purpose, notice_id=shown["notice_id"])
+        assert (refused.status_code, "does not stand for" in refused.json()["detail"]) == (409, True)
+        assert put(client, purpose=purpose, state="refused", notice_id=shown["notice_id"]).status_code == 200
+
+
+def test_a_yes_under_another_places_notice_is_refused(client: Client) -> None:
+    """American rights were shown and Germany is named: the person has not been told what they agree to."""
+    american = notice(client, country="US").json()["notice_id"]
+    refused = put(client, notice_id=american)
+    assert (refused.status_code, "tells the law of US" in refused.json()["detail"]) == (409, True)
+    assert withheld(client) == ["consent_missing"]
+    french = notice(client, country="FR").json()["notice_id"]
+    assert put(client, notice_id=french).status_code == 200
+    assert withheld(client) == []
+
+
+def test_going_on_after_a_yes_changes_nothing(client: Client) -> None:
+    """An explicit choice outweighs silence: it is refused, and the yes stands."""
+    shown = notice(client).json()["notice_id"]
+    put(client, notice_id=shown)
+    again = put(client, state="implied", notice_id=shown)
+    assert (again.status_code, "they said yes" in again.json()["detail"]) == (409, True)
+    assert withheld(client) == []
+
+
+def test_made_up_countries_make_no_notices(client: Client, shop: ToyShop) -> None:
+    """They are shown the strictest notice; a region without rules of its own is shown its country's."""
+    shown = {country: notice(client, country=country).json() for country in ("ZZ", "QQ-1", "XA", "DE-BY", "DE")}
+    assert {country: each["place"] for country, each in shown.items()} == {
+        "ZZ": "unknown", "QQ-1": "unknown", "XA": "unknown", "DE-BY": "DE", "DE": "DE",
+    }  # fmt: skip
+    with shop.store.snapshot() as snapshot:
+        assert len(snapshot.all("SELECT id FROM notices_in_force")) == 2
+    assert put(client, notice_id=shown["ZZ"]["notice_id"], country="ZZ").status_code == 200
+    assert put(client, notice_id=shown["DE-BY"]["notice_id"], country="DE-BY").status_code == 200

@@ -17,14 +17,17 @@ from people import ANNA, Visit, decide, live, minted, visit
 from toy_shop import ORIGIN, SECRETS, ToyShop
 
 from tillwise.events.log import read_head
-from tillwise.events.people import find_pseudonym, traits_of
+from tillwise.events.people import find_pseudonym, pseudonym_for, traits_of
 from tillwise.privacy import ledger
-from tillwise.privacy.served import served
+from tillwise.privacy.notice import make_notice
+from tillwise.privacy.served import serve, served
 from tillwise.rights.history import read_history
 from tillwise.rights.person import find_person
 from tillwise.use_cases.recommendations.history import read_history as known_history
+from tillwise.vocabulary.clock import wall_now
 from tillwise.vocabulary.position import Point
 from tillwise.vocabulary.purpose import Purpose
+from tillwise.vocabulary.store import Transaction
 
 
 def said(shop: ToyShop) -> list[dict[str, Any]]:
@@ -87,12 +90,34 @@ def test_a_no_after_a_yes_is_a_withdrawal(client: Client, shop: ToyShop) -> None
     assert [row["state"] for row in said(shop)] == ["refused", "given", "withdrawn"]
 
 
+def test_a_page_from_before_a_use_began_says_no_yes_to_it(client: Client, shop: ToyShop) -> None:
+    """Yes to all counts for what that page told; a yes to the new use alone asks the person to look again."""
+    anna = visit(client)
+    anna.get("/preferences")
+    old = make_notice("A shop", (Purpose.RECOMMEND,), shop.gate.rules, "DE", wall_now())
+
+    def show(transaction: Transaction) -> None:
+        serve(transaction, old, pseudonym_for(transaction, SECRETS, ANNA), shop.clock.now())
+
+    shop.store.commit(show).result()
+    alone = anna.post("/preferences/choice", {"purpose": "marketing", "say": "yes", "notice": old.notice_id})
+    assert (alone.status_code, "has changed since you opened it" in alone.text) == (409, True)
+    assert said(shop) == []
+    anna.post("/preferences/choice", {"purpose": "all", "say": "yes", "notice": old.notice_id})
+    assert [(row["purpose"], row["state"]) for row in said(shop)] == [("recommend", "given")]
+    anna.post("/preferences/choice", {"purpose": "all", "say": "no", "notice": old.notice_id})
+    assert ("marketing", "refused") in [(row["purpose"], row["state"]) for row in said(shop)]
+
+
 def test_a_yes_to_something_nobody_does_any_more_can_be_taken_back(client: Client, shop: ToyShop) -> None:
     """Said elsewhere, shown here: as easy to withdraw as it was to give (GDPR 7(3)); a new yes is not asked for."""
-    shown = client.get(f"/notice?subject={ANNA}&country=DE", role="privacy").json()["notice_id"]
-    told = {"purpose": "share", "state": "given", "notice_id": shown, "country": "DE"}
-    assert client.send("PUT", f"/consent/{ANNA}", role="privacy", json=told).status_code == 200
     anna = visit(client)
+    anna.get("/preferences")
+    with shop.store.snapshot() as snapshot:
+        person = find_pseudonym(snapshot, SECRETS, ANNA)
+    assert person is not None
+    shared = ledger.Consent(person, Purpose.SHARE, ledger.State.GIVEN, place="DE")
+    shop.store.commit(lambda transaction: ledger.record(transaction, shared, shop.clock.now())).result()
 
     assert "Advertising by others" in anna.get("/preferences").text
     assert anna.post("/preferences/choice", {"purpose": "share", "say": "yes"}).status_code == 404

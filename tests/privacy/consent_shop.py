@@ -12,7 +12,7 @@ from tillwise.privacy import ledger
 from tillwise.privacy.consent import Choice, Said, say
 from tillwise.privacy.gate import Gate
 from tillwise.privacy.ledger import Consent, State
-from tillwise.privacy.notice import make_notice
+from tillwise.privacy.notice import Notice, make_notice
 from tillwise.privacy.permit import Permit
 from tillwise.privacy.rule_file import load_rules
 from tillwise.privacy.served import serve
@@ -23,7 +23,15 @@ from tillwise.vocabulary.purpose import Purpose
 
 NOW = 1_795_000_000_000  # 2026-11-18
 ANN, BEN, VISITOR = Pseudonym(11), Pseudonym(12), Pseudonym(13)
-NOTICE = make_notice("A shop", (Purpose.RECOMMEND, Purpose.TRAIN), load_rules(), "DE", NOW)
+TOLD = (Purpose.RECOMMEND, Purpose.MARKETING, Purpose.TRAIN, Purpose.SHARE)
+
+
+def notice_of(place: str, *purposes: Purpose) -> Notice:
+    """Return the notice of a place; of all that TOLD names unless told otherwise."""
+    return make_notice("A shop", purposes or TOLD, load_rules(), place, NOW)
+
+
+NOTICE = notice_of("DE")
 
 
 class ConsentShop:
@@ -41,14 +49,15 @@ class ConsentShop:
     def record(self, state: State, purpose: Purpose = Purpose.RECOMMEND, person: Pseudonym = ANN, **more: Any) -> None:
         self.do(lambda t: ledger.record(t, Consent(person, purpose, state, **more), NOW))
 
-    def serve(self, person: Pseudonym = ANN, at: int = NOW) -> None:
-        self.do(lambda t: serve(t, NOTICE, person, at))
+    def serve(self, person: Pseudonym = ANN, at: int = NOW, notice: Notice = NOTICE) -> str:
+        self.do(lambda t: serve(t, notice, person, at))
+        return notice.notice_id
 
     def say(
         self, state: State = State.GIVEN, purpose: Purpose = Purpose.RECOMMEND, person: Pseudonym = ANN, **more: Any
     ) -> Said:
-        more.setdefault("notice_id", NOTICE.notice_id)
         more.setdefault("place", "DE")
+        more.setdefault("notice_id", notice_of(more["place"]).notice_id)
         said: Said = self.do(lambda t: say(t, person, Choice(purpose, state, **more), NOW))
         return said
 

@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from consent_shop import ANN, NOW, VISITOR, ConsentShop
+from consent_shop import ANN, NOW, VISITOR, ConsentShop, notice_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -90,7 +90,7 @@ def test_below_the_age_silence_is_no_yes(shop: ConsentShop) -> None:
     assert shop.cause("US-TX") is None
     know(shop, 12)
     assert shop.cause("US-TX") == "consent_missing"
-    shop.serve()
+    shop.serve(notice=notice_of("US-TX"))
     with pytest.raises(Conflict, match="guardian"):
         shop.say(place="US-TX")
     shop.say(place="US-TX", guardian=True)
@@ -117,7 +117,7 @@ def test_sharing_in_california_asks_people_of_13_to_15_themselves(shop: ConsentS
     know(shop, 14)
     assert shop.cause("US-CA", Purpose.SHARE) == "consent_missing"
     assert shop.cause("US-CA") is None
-    shop.serve()
+    shop.serve(notice=notice_of("US-CA"))
     shop.say(purpose=Purpose.SHARE, place="US-CA")
     assert shop.cause("US-CA", Purpose.SHARE) is None
 

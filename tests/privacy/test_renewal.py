@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from consent_shop import ANN, NOW, ConsentShop
+from consent_shop import ANN, NOW, ConsentShop, notice_of
 
 from tillwise.errors import Conflict, NotFound
 from tillwise.privacy import ledger
 from tillwise.privacy.consent import current
 from tillwise.privacy.ledger import State
-from tillwise.privacy.material import added, covers, keep_materials, material, read_materials
+from tillwise.privacy.material import ANYTHING, added, covers, keep_materials, material, read_materials
 from tillwise.vocabulary.purpose import Purpose
 
 BOUGHT, SEEN, PLACE = "user.behavior.purchase_history", "user.behavior.browsing_history", "user.location"
@@ -41,7 +41,11 @@ def test_what_covers_what() -> None:
     assert not covers(material([SEEN]), both)
     assert not covers(both, material([BOUGHT], ["Ad Network"]))
     assert covers(material([BOUGHT], ["Ad Network"]), material([BOUGHT]))
-    assert covers("", both)
+    assert covers("", "")
+    assert covers(both, "")
+    assert not covers("", both)
+    assert covers(ANYTHING, both)
+    assert added("", material([SEEN], ["Ad Network"])) == (SEEN, "Ad_Network")
     assert added(material([SEEN]), material([SEEN, PLACE], ["Ad Network"])) == (PLACE, "Ad_Network")
     assert added(both, both) == ()
 
@@ -65,7 +69,7 @@ def test_a_new_kind_of_data_asks_again(shop: ConsentShop) -> None:
 def test_where_telling_is_enough_nothing_is_withheld(shop: ConsentShop) -> None:
     """Outside opt-in places the use rests on the notice again."""
     use(shop, SEEN)
-    shop.serve()
+    shop.serve(notice=notice_of("US-TX"))
     shop.say(place="US-TX")
     use(shop, SEEN, PLACE, wall=NOW + 1)
     permit = shop.permit("US-TX")
@@ -103,8 +107,8 @@ def test_implied_consent_counts_only_where_nobody_has_to_be_asked(shop: ConsentS
     """Going on after a notice is stored as what it is; a signal still outweighs it, a yes does not rest on it."""
     with pytest.raises(NotFound, match="never served"):
         shop.say(State.IMPLIED)
-    shop.serve()
     for place in ("DE", "US-TX"):
+        shop.serve(notice=notice_of(place))
         assert shop.say(State.IMPLIED, place=place).dpv == "ConsentUnknown"
     assert shop.cause() == "consent_missing"
     shop.record(State.IMPLIED, Purpose.SHARE, place="US-CA")
@@ -116,7 +120,7 @@ def test_implied_consent_counts_only_where_nobody_has_to_be_asked(shop: ConsentS
 @pytest.mark.parametrize("no", [State.REFUSED, State.WITHDRAWN])
 def test_going_on_without_a_word_takes_no_no_back(shop: ConsentShop, no: State) -> None:
     """A refusal, withdrawal or objection ends with the person's own yes, with nothing less (GDPR 7(3), 21(3))."""
-    shop.serve()
+    shop.serve(notice=notice_of("US-TX"))
     shop.say(no, place="US-TX")
     for _ in range(2):
         with pytest.raises(Conflict, match="their own yes"):

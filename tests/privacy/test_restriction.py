@@ -15,6 +15,9 @@ from tillwise.privacy import ledger
 from tillwise.privacy.consent import current, invalidate
 from tillwise.privacy.gate import Gate
 from tillwise.privacy.ledger import RESTRICTABLE, Consent, DeclaredBasis, PurposeBasis, State
+from tillwise.privacy.notice import make_notice
+from tillwise.privacy.rule_file import load_rules
+from tillwise.privacy.served import serve
 from tillwise.stores.sqlite import SqliteStore
 from tillwise.vocabulary.identity import Pseudonym
 from tillwise.vocabulary.position import Point
@@ -23,6 +26,7 @@ from tillwise.vocabulary.purpose import Purpose
 NOW = 1_795_000_000_000
 DAY = 86_400_000
 ANN = Pseudonym(11)
+NOTICE = make_notice("A shop", (Purpose.RECOMMEND, Purpose.SEARCH), load_rules(), "DE", NOW)
 
 
 class Shop:
@@ -32,12 +36,14 @@ class Shop:
         self.store = SqliteStore(path)
         self.store.create((*EVENT_TABLES, *ledger.TABLES))
         self.gate = Gate(wall=lambda: NOW)
+        self.do(lambda t: serve(t, NOTICE, ANN, NOW))
 
     def do(self, work: Callable[..., Any]) -> Any:
         return self.store.commit(work).result()
 
     def say(self, state: State, purpose: Purpose = Purpose.RECOMMEND, at: int = NOW) -> None:
-        self.do(lambda t: ledger.record(t, Consent(ANN, purpose, state, place="DE", notice="n-1"), at))
+        notice = NOTICE.notice_id
+        self.do(lambda t: ledger.record(t, Consent(ANN, purpose, state, place="DE", notice=notice), at))
 
     def restrict(self) -> None:
         self.do(lambda t: ledger.restrict(t, ANN, NOW, place="DE", source="request"))
@@ -112,7 +118,7 @@ def test_a_notice_found_wrong_during_the_hold_does_not_come_back_with_its_end(sh
     """What was invalidated while everything was on hold stays invalid, and stays on hold until the end."""
     shop.say(State.GIVEN)
     shop.restrict()
-    assert shop.do(lambda t: invalidate(t, "n-1", NOW, why="it named the wrong shop")) == 1
+    assert shop.do(lambda t: invalidate(t, NOTICE.notice_id, NOW, why="it named the wrong shop")) == 1
     assert shop.cause() == "restricted"
     shop.lift()
     assert shop.cause() == "consent_invalidated"

@@ -21,6 +21,7 @@ from tillwise.events.ingest import read_message
 from tillwise.events.people import find_pseudonym
 from tillwise.privacy import ledger
 from tillwise.privacy.ledger import Consent, State
+from tillwise.privacy.material import ANYTHING
 from tillwise.vocabulary.identity import Pseudonym
 from tillwise.vocabulary.purpose import Purpose
 from tillwise.vocabulary.store import Transaction
@@ -97,7 +98,8 @@ def say(app: App, person: str, purpose: Purpose, state: State, *, place: str = "
     who = key_of(app, person)
 
     def work(transaction: Transaction) -> None:
-        ledger.record(transaction, Consent(who, purpose, state, place=place), app.clock.now())
+        said = Consent(who, purpose, state, place=place, material=ANYTHING)  # whatever records a test writes
+        ledger.record(transaction, said, app.clock.now())
 
     app.store.commit(work).result()
 

@@ -22,6 +22,7 @@ from tillwise.outcomes.outcomes import Outcome
 from tillwise.privacy import ledger
 from tillwise.privacy.consent_receipt import check_receipt
 from tillwise.privacy.ledger import Consent
+from tillwise.privacy.material import read_materials
 from tillwise.releases.card import Label, LogPosition, ModelCard, Split
 from tillwise.releases.gate import Choice
 from tillwise.review.case import Verdict
@@ -79,8 +80,10 @@ def live(shop: Lived, who: str) -> str:
     def said(transaction: Any) -> None:
         person = find_pseudonym(transaction, shop.app.secrets, who)
         assert person is not None
+        used = read_materials(transaction)
         for purpose in (Purpose.RECOMMEND, Purpose.TRAIN, Purpose.MARKETING):
-            ledger.record(transaction, Consent(person, purpose, ledger.State.GIVEN, place="DE"), shop.app.clock.now())
+            yes = Consent(person, purpose, ledger.State.GIVEN, place="DE", material=used.get(purpose, ""))
+            ledger.record(transaction, yes, shop.app.clock.now())
 
     shop.app.store.commit(said).result()
     body = {"order": {"id": f"o-{who}", "amount": 9_000_000, "currency": "EUR", "items": []}, "payment": {}}

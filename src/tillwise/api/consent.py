@@ -20,10 +20,9 @@ from tillwise.events.people import find_pseudonym, pseudonym_for
 from tillwise.privacy import ledger
 from tillwise.privacy.age import in_words
 from tillwise.privacy.consent import Choice, Said, current, keep_age, known_band, say
-from tillwise.privacy.consent_receipt import ALGORITHM, ReceiptSigner, consent_receipt
+from tillwise.privacy.consent_receipt import ALGORITHM, ReceiptSigner, basis_after, consent_receipt
 from tillwise.privacy.gate import place_of
 from tillwise.privacy.ledger import State
-from tillwise.privacy.purposes import UNKNOWN
 from tillwise.privacy.served import serve
 from tillwise.privacy.wording import LANGUAGES
 from tillwise.vocabulary.canonical import Json
@@ -44,10 +43,11 @@ _ROOM: Final = "People's rights"
 
 
 class Told(Strict, frozen=True, kw_only=True):
-    """What a person says. A yes names the notice they were shown; a no needs nothing.
+    """What a person says. A yes names a notice they were shown that tells of the purpose and stands for `country`.
 
-    `implied` is going on after the notice was shown: it counts only where nobody has to be asked. Of `age` (years) the
-    band is kept, never the age, and later decisions go by it. `anonymous` says the id is an anonymous id.
+    A no needs nothing. `implied` is going on after the notice was shown: it counts only where nobody has to be asked,
+    and never over a yes or no of their own. Of `age` (years) the band is kept, never the age, and later decisions go by
+    it. `anonymous` says the id is an anonymous id.
     """
 
     purpose: Asked
@@ -61,7 +61,11 @@ class Told(Strict, frozen=True, kw_only=True):
 
 
 class NoticeShown(msgspec.Struct, frozen=True):
-    """The notice in force. `served` tells when it was recorded as shown; null when nobody was named."""
+    """The notice in force. `served` tells when it was recorded as shown; null when nobody was named.
+
+    `place` is where its rules hold: a region without rules of its own has its country's, a country without any has the
+    strictest, `unknown`. A yes on it counts at that place and those it stands for.
+    """
 
     notice_id: str
     sha256: str
@@ -148,7 +152,7 @@ class _Desk:
     async def notice(self, call: Call) -> Reply:
         """Make the notice for a place and record to whom it is shown."""
         shop, now = self._shop, self._shop.clock.now()
-        place = self._place(_query(call, "country", Place)) or UNKNOWN
+        place = self._place(_query(call, "country", Place))
         people = [
             (text, anonymous)
             for name, anonymous in (("subject", False), ("anonymous_id", True))
@@ -163,7 +167,8 @@ class _Desk:
 
         if people:
             await asyncio.wrap_future(shop.store.commit(work))
-        shown = NoticeShown(made.notice_id, made.sha256, place, made.short, made.long, rfc3339(now) if people else None)
+        since = rfc3339(now) if people else None
+        shown = NoticeShown(made.notice_id, made.sha256, made.place, made.short, made.long, since)
         return Reply(_encode(shown))
 
     async def say(self, call: Call) -> Reply:
@@ -175,20 +180,21 @@ class _Desk:
             told.age, told.guardian, frozenset({"gpc"}) if call.headers.get(b"sec-gpc") == b"1" else frozenset(),
         )  # fmt: skip
 
-        def work(transaction: Transaction) -> Said:
+        def work(transaction: Transaction) -> tuple[Said, str | None]:
             person = pseudonym_for(transaction, shop.secrets, subject, anonymous=told.anonymous)
-            return say(transaction, person, choice, shop.clock.now())
+            said = say(transaction, person, choice, shop.clock.now())
+            return said, basis_after(shop.gate, transaction, person, said, anonymous=told.anonymous)
 
         def keep(transaction: Transaction) -> None:
             person = pseudonym_for(transaction, shop.secrets, subject, anonymous=told.anonymous)
             keep_age(transaction, person, choice, shop.clock.now())
 
         try:
-            said = await asyncio.wrap_future(shop.store.commit(work))
+            said, basis = await asyncio.wrap_future(shop.store.commit(work))
         except Conflict:
             await asyncio.wrap_future(shop.store.commit(keep))
             raise
-        receipt = consent_receipt(said, subject=subject, shop=shop.settings.shop.name)
+        receipt = consent_receipt(said, subject=subject, shop=shop.settings.shop.name, basis=basis)
         signed = SignedReceipt(receipt, self._signer.sign(receipt), ALGORITHM, self._signer.public)
         return Reply(_encode(signed))
 

@@ -16,6 +16,7 @@ from tillwise.preferences.language import LANGUAGES, language_for, words_of
 from tillwise.preferences.link import Link, Links, Use
 from tillwise.preferences.pages import Frame
 from tillwise.preferences.session import PATH, Session, Sessions, clear_cookie
+from tillwise.privacy.consent import NothingAgreed
 from tillwise.vocabulary.clock import wall_now
 
 DONE: Final = {"saved": "page.saved", "corrected": "history.corrected", "reviewing": "why.reviewing",
@@ -25,6 +26,7 @@ _KINDS: Final[tuple[tuple[type[TillwiseError], str, int], ...]] = (
     (NotPermitted, "refused.unknown", 403),
     (NotFound, "refused.unknown", 404),
     (InvalidInput, "refused.invalid", 422),
+    (NothingAgreed, "refused.changed", 409),
     (Conflict, "refused.not_allowed", 409),
     (StoreUnavailable, "refused.busy", 503),
 )

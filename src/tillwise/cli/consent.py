@@ -22,10 +22,9 @@ from tillwise.privacy import ledger
 from tillwise.privacy.age import in_words
 from tillwise.privacy.consent import SAYABLE, Choice, current, keep_age, known_band, say
 from tillwise.privacy.consent_file import FORMATS, Imported, import_consents
-from tillwise.privacy.consent_receipt import ALGORITHM, ReceiptSigner, check_receipt, consent_receipt
+from tillwise.privacy.consent_receipt import ALGORITHM, ReceiptSigner, basis_after, check_receipt, consent_receipt
 from tillwise.privacy.gate import place_of
 from tillwise.privacy.ledger import State
-from tillwise.privacy.purposes import UNKNOWN
 from tillwise.privacy.served import serve
 from tillwise.vocabulary.clock import wall_now
 from tillwise.vocabulary.purpose import Purpose
@@ -71,8 +70,7 @@ def notice_command(subject: str, place: str, language: str, shop: Path, *, anony
     A yes names its id: `tillwise consent set SUBJECT PURPOSE given --notice ID`.
     """
     with _opened(shop) as app:
-        where = place_of(place or app.settings.shop.place) or UNKNOWN
-        made = app.notices.current(where, language)
+        made = app.notices.current(place_of(place or app.settings.shop.place), language)
 
         def work(transaction: Transaction) -> None:
             person = pseudonym_for(transaction, app.secrets, subject, anonymous=anonymous)
@@ -80,7 +78,7 @@ def notice_command(subject: str, place: str, language: str, shop: Path, *, anony
 
         app.store.commit(work).result()
     show = Show(as_json)
-    show.document({"notice_id": made.notice_id, "sha256": made.sha256, "place": where, "text": made.long})
+    show.document({"notice_id": made.notice_id, "sha256": made.sha256, "place": made.place, "text": made.long})
     show.line(f"{made.long}\n\nnotice {made.notice_id}, served to {subject}")
 
 
@@ -137,18 +135,19 @@ def set_command(subject: str, purpose: str, state: str, shop: Path, *, as_json: 
 
         def work(transaction: Transaction) -> Any:
             person = pseudonym_for(transaction, app.secrets, subject, anonymous=anonymous)
-            return say(transaction, person, choice, app.clock.now())
+            done = say(transaction, person, choice, app.clock.now())
+            return done, basis_after(app.gate, transaction, person, done, anonymous=anonymous)
 
         def keep(transaction: Transaction) -> None:
             person = pseudonym_for(transaction, app.secrets, subject, anonymous=anonymous)
             keep_age(transaction, person, choice, app.clock.now())
 
         try:
-            done = app.store.commit(work).result()
+            done, basis = app.store.commit(work).result()
         except Conflict:
             app.store.commit(keep).result()
             raise
-        receipt = consent_receipt(done, subject=subject, shop=app.settings.shop.name)
+        receipt = consent_receipt(done, subject=subject, shop=app.settings.shop.name, basis=basis)
         signer = ReceiptSigner(app.secrets)
     show = Show(as_json)
     signed = {

@@ -14,7 +14,7 @@ from tillwise.documents.uses import facts, materials, purposes_in_force
 from tillwise.errors import NotFound
 from tillwise.privacy.material import keep_materials
 from tillwise.privacy.notice import Facts, Notice, make_notice
-from tillwise.privacy.purposes import UNKNOWN
+from tillwise.privacy.notice_place import notice_place
 from tillwise.vocabulary.canonical import canonical
 from tillwise.vocabulary.purpose import Purpose
 from tillwise.vocabulary.store import Row, Snapshot, Transaction
@@ -79,10 +79,9 @@ class NoticeDesk:
 
         Raises InvalidInput for a language without words.
         """
-        where = place or self._shop.settings.shop.place or UNKNOWN
         self.refresh()  # a yes on this text covers what it names, also when a vendor's record changed just before
         with self._shop.store.snapshot() as snapshot:
-            found = self.make(snapshot, where, language)
+            found = self.make(snapshot, place or self._shop.settings.shop.place, language)
         self.keep(found)
         return found
 
@@ -97,8 +96,12 @@ class NoticeDesk:
             self._shop.store.commit(lambda transaction: self._keep(transaction, notice)).result()
 
     def make(self, snapshot: Snapshot, place: str, language: str = "en") -> Notice:
-        """Return the notice in force without keeping it: the same text for the same releases, rules and day."""
+        """Return the notice in force without keeping it: the same text for the same releases, rules and day.
+
+        It is made for the place whose rules hold there (privacy/notice_place.py): read `place` of what comes back.
+        """
         shop, wall = self._shop, self._shop.wall()
+        place = self._where(place)
         stamp = self._present(snapshot, wall)
         if stamp != self._stamp or self._facts is None:
             self._made.clear()
@@ -109,8 +112,6 @@ class NoticeDesk:
                 shop.name, self.purposes, shop.rules, place, wall, shop.settings.shop.notice_url, language=language,
                 facts=self._facts,
             )  # fmt: skip
-            if len(self._made) > 500:  # places come from callers
-                self._made.clear()
         return made
 
     def history(self, snapshot: Snapshot, place: str = "", language: str = "") -> list[InForce]:
@@ -118,7 +119,7 @@ class NoticeDesk:
         rows = snapshot.all(
             f"SELECT {_COLUMNS} FROM notices_in_force WHERE (? = '' OR place = ?) AND (? = '' OR language = ?)"
             " ORDER BY number DESC",
-            (place, place, language, language),
+            (self._where(place) if place else "",) * 2 + (language,) * 2,
         )
         return [_read(row) for row in rows]
 
@@ -135,6 +136,9 @@ class NoticeDesk:
     def diff(self, snapshot: Snapshot, before: str, after: str) -> Difference:
         """Return what changed between two notices named by id or number; raise NotFound for one never in force."""
         return compare(self.find(snapshot, before).told, self.find(snapshot, after).told)
+
+    def _where(self, place: str) -> str:
+        return notice_place(place, {rule.place for rule in self._shop.rules.rules})
 
     def _keep(self, transaction: Transaction, notice: Notice) -> None:
         """Write down a new text, what it told, and what a yes has to cover from now on."""

@@ -26,7 +26,7 @@ from tillwise.privacy.ledger import State
 from tillwise.privacy.material import read_materials
 from tillwise.privacy.notice import Notice
 from tillwise.privacy.purposes import UNKNOWN
-from tillwise.privacy.served import serve, served, text_of
+from tillwise.privacy.served import Shown, serve, served, text_of, told
 from tillwise.rights.asked import Asked, Corrections
 from tillwise.rights.erasure import PENDING
 from tillwise.rights.history import History, read_history
@@ -152,7 +152,8 @@ class Centre:
     def choose(self, visitor: Visitor, said: Mapping[Purpose, bool], notice_id: str, source: str) -> None:
         """Record yes or no per purpose, all in one transaction; the next decision acts on it.
 
-        Raises NotFound for a notice this page did not show, or a purpose that has no switch here.
+        Raises NotFound for a notice this page did not show, or a purpose that has no switch here; NothingAgreed for a
+        yes to what it did not tell. Yes to all on a page from before a use began is none to that use.
         """
         shop = self._shop
         asked = {purpose for purpose, yes in said.items() if yes}
@@ -170,7 +171,7 @@ class Centre:
             if person is None:
                 raise NotFound("this notice was never shown here")
             before = {row.purpose: row.said for row in self._switches(transaction, person, visitor, place)}
-            for purpose, yes in said.items():
+            for purpose, yes in _told_of(said, served(transaction, person, notice_id)).items():
                 no = State.WITHDRAWN if before.get(purpose) == "given" else State.REFUSED
                 state = State.GIVEN if yes else no
                 where = "" if place == UNKNOWN else place
@@ -303,7 +304,7 @@ class Centre:
         shown = served(snapshot, person, notice.notice_id)
         if shown is None or self._shop.clock.now() - shown.at > _DAY:
             return False
-        return shown.materials == {purpose.value: text for purpose, text in read_materials(snapshot).items()}
+        return shown.materials == told(notice, read_materials(snapshot))
 
     def _switches(self, snapshot: Snapshot, person: Pseudonym, visitor: Visitor, place: str) -> list[Switch]:
         reader = Reader(person, visitor.anonymous, place, frozenset())
@@ -323,3 +324,10 @@ class Centre:
 
     def _notice(self, snapshot: Snapshot, place: str, language: str) -> Notice:
         return self._shop.notices.make(snapshot, place, language)
+
+
+def _told_of(said: Mapping[Purpose, bool], shown: Shown | None) -> Mapping[Purpose, bool]:
+    """Return what was said on one page, of several yeses those its notice told of."""
+    if shown is None or len(said) == 1:
+        return said
+    return {purpose: yes for purpose, yes in said.items() if not yes or shown.names(purpose)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tillwise.errors import Conflict, InvalidInput, NotFound
@@ -10,6 +10,8 @@ from tillwise.privacy import ledger
 from tillwise.privacy.jurisdictions import load_jurisdictions
 from tillwise.privacy.ledger import Consent, Standing, State
 from tillwise.privacy.material import covers, read_materials
+from tillwise.privacy.notice_place import stands_at
+from tillwise.privacy.purposes import UNKNOWN
 from tillwise.privacy.served import Shown, served
 from tillwise.vocabulary.identity import Pseudonym
 from tillwise.vocabulary.purpose import Purpose
@@ -25,6 +27,10 @@ _DPV: Final = {
     State.INVALIDATED: "ConsentInvalidated",
     State.RESTRICTED: "ConsentStatusInvalidForProcessing",
 }
+
+
+class NothingAgreed(Conflict):
+    """A notice was served, and a yes on it would stand for nothing: it tells nothing of this purpose, or place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,7 @@ class Said:
     """A recorded choice; `at` is the log clock, `sha256` the notice they had read, `dpv` the state in DPV words.
 
     `shown_at` is when that notice was served (log clock, 0 without one): a moment before `at` for a yes asked just in
-    time.
+    time. `material` is what it stood for, for this purpose.
     """
 
     choice: Choice
@@ -62,6 +68,7 @@ class Said:
     shown_at: int = 0
     language: str = ""
     """Of that notice; "" without one."""
+    material: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +90,9 @@ class Status:
 def say(transaction: Transaction, person: Pseudonym, choice: Choice, now: int) -> Said:
     """Append a choice at `now` (log clock); every decision that starts after the commit acts on it.
 
-    A yes raises NotFound when the notice it names was never served to this person, and Conflict when they are too young
-    for it at their place; so does going on without a word after a no (GDPR 7(3), 21(3)). A no needs nothing.
+    A yes raises NotFound when the notice it names was never served to this person; Conflict when that notice tells
+    nothing of the purpose or is another place's, and when they are too young for a yes at their place. Going on without
+    a word raises it after a no (GDPR 7(3), 21(3)), and after a yes, which says more. A no needs nothing.
     """
     if choice.state not in SAYABLE:
         raise InvalidInput(f"'{choice.state}' is nothing a person says", field="state")
@@ -95,9 +103,10 @@ def say(transaction: Transaction, person: Pseudonym, choice: Choice, now: int) -
                 f"notice '{choice.notice_id[:40]}' was never served to this person: fetch GET /notice for them"
                 " (or run `tillwise consent notice`), show it, and name its notice_id"
             )
+        choice = _stand(transaction, person, choice, shown)
         _check_age(transaction, person, choice)
-        if choice.state is State.IMPLIED and ledger.said_no(transaction, person, choice.purpose):
-            raise Conflict("they said no: going on without a word does not take it back, only their own yes does")
+        if choice.state is State.IMPLIED:
+            _check_silence(transaction, person, choice.purpose)
     before = ledger.state(transaction, person, choice.purpose, _EVER)
     keep_age(transaction, person, choice, now)
     consent = Consent(
@@ -109,13 +118,47 @@ def say(transaction: Transaction, person: Pseudonym, choice: Choice, now: int) -
     seq, at = ledger.record(transaction, consent, now)
     renewed = choice.state is State.GIVEN and before is not None and before.state is State.GIVEN
     dpv = "RenewedConsentGiven" if renewed else _DPV.get(choice.state, "ConsentUnknown")
-    return Said(choice, seq, at, shown.sha256 if shown else "", dpv, *((shown.at, shown.language) if shown else ()))
+    if shown is None:
+        return Said(choice, seq, at, "", dpv)
+    return Said(choice, seq, at, shown.sha256, dpv, shown.at, shown.language, consent.material)
 
 
 def keep_age(transaction: Transaction, person: Pseudonym, choice: Choice, now: int) -> None:
     """Keep the age told with a choice that was refused: who knows it has to go by it (16 CFR 312.2; CCPA 1798.120)."""
     if choice.age is not None:
         ledger.know_age(transaction, person, choice.age, now, source=choice.source, place=choice.place)
+
+
+def _stand(snapshot: Snapshot, person: Pseudonym, choice: Choice, shown: Shown) -> Choice:
+    """Return a choice that its notice stands for, at the notice's place where nobody knows another; NothingAgreed."""
+    place = choice.place or ledger.spoken(snapshot, person, choice.purpose, _EVER).place
+    if place and not stands_at(shown.place, place):
+        raise NothingAgreed(
+            f"notice '{choice.notice_id}' tells the law of {shown.place}, and this is said in {place}: show them the"
+            f" notice of {place} (GET /notice?country={place}) and name its notice_id"
+        )
+    if not shown.names(choice.purpose):
+        raise NothingAgreed(
+            f"notice '{choice.notice_id}' does not stand for '{choice.purpose}': it tells of no such use, so there is"
+            " nothing to agree to. Ask once this shop uses data for it, with the notice then in force"
+        )
+    return choice if place or shown.place == UNKNOWN else replace(choice, place=shown.place)
+
+
+def _check_silence(snapshot: Snapshot, person: Pseudonym, purpose: Purpose) -> None:
+    """Raise Conflict when the person spoke for themselves: silence neither takes a no back nor replaces a yes."""
+    row = snapshot.one(
+        "SELECT state, basis FROM consents WHERE subject = ? AND purpose = ? AND state <> 'restricted'"
+        " ORDER BY seq DESC LIMIT 1",
+        (person, purpose.value),
+    )
+    if row is None:
+        return
+    state, basis = row
+    if state in (State.REFUSED, State.WITHDRAWN):
+        raise Conflict("they said no: going on without a word does not take it back, only their own yes does")
+    if state == State.GIVEN or (state == State.DECLARED and basis == "consent"):
+        raise Conflict("they said yes: that stands, and going on without a word says less")
 
 
 def _evidence(choice: Choice, shown: Shown | None) -> str:
@@ -149,9 +192,9 @@ def _check_age(snapshot: Snapshot, person: Pseudonym, choice: Choice) -> None:
 def current(snapshot: Snapshot, person: Pseudonym, at: int) -> list[Status]:
     """Return what counts for each purpose this person, or an import, ever spoke about, as of `at` (log clock)."""
     rows = snapshot.all(
-        "SELECT c.purpose, c.seq, c.state, c.basis, c.place, c.at, c.since, c.guardian, c.material FROM consents c"
-        " WHERE c.subject = ? AND c.purpose <> 'age' AND c.seq = (SELECT max(n.seq) FROM consents n"
-        " WHERE n.subject = c.subject AND n.purpose = c.purpose) ORDER BY c.purpose",
+        f"SELECT purpose, {ledger.STANDING} FROM consents"
+        " WHERE subject = ? AND purpose <> 'age' AND seq = (SELECT max(n.seq) FROM consents n"
+        " WHERE n.subject = consents.subject AND n.purpose = consents.purpose) ORDER BY purpose",
         (person,),
     )
     needed = read_materials(snapshot)

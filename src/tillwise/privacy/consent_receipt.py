@@ -15,25 +15,48 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from tillwise.errors import InvalidInput
+from tillwise.events.log import read_head
 from tillwise.privacy.consent import Said
+from tillwise.privacy.gate import Gate
 from tillwise.privacy.jurisdictions import load_jurisdictions
 from tillwise.privacy.ledger import State
+from tillwise.privacy.material import kinds
 from tillwise.privacy.notice import USUAL
 from tillwise.privacy.wording import LANGUAGES, words
 from tillwise.settings import Secrets
 from tillwise.vocabulary.canonical import Json, canonical
+from tillwise.vocabulary.identity import Pseudonym
+from tillwise.vocabulary.position import Point
+from tillwise.vocabulary.purpose import Purpose
+from tillwise.vocabulary.store import Snapshot
 
 SCHEMA: Final = "ISO/IEC TS 27560:2023"
 ALGORITHM: Final = "Ed25519"
 
 
-def consent_receipt(said: Said, *, subject: str, shop: str) -> Json:
+def basis_after(gate: Gate, snapshot: Snapshot, person: Pseudonym, said: Said, *, anonymous: bool) -> str | None:
+    """Return the basis on which data serve the purpose of a choice from then on; None where they do not.
+
+    It is the gate's own answer, so that a receipt tells what the next decision does: fraud prevention rests on its own
+    basis whatever was said, silence is no consent, and after a no there is no basis.
+    """
+    subject, visitor = (None, person) if anonymous else (person, None)
+    choice, point = said.choice, Point.after(read_head(snapshot), said.at)
+    return gate.permit(
+        snapshot, purpose=choice.purpose, subject=subject, anonymous=visitor, country=choice.place or None,
+        point=point, signals=choice.signals,
+    ).basis  # fmt: skip
+
+
+def consent_receipt(said: Said, *, subject: str, shop: str, basis: str | None) -> Json:
     """Return the unsigned receipt of a choice; `subject` is the person's id as the caller knows it.
 
-    Purpose and data are told in the language of the notice they had read, in English where there was none.
+    `basis` is what `basis_after` says. Purpose and data are told in the language of the notice they had read, in
+    English where there was none.
     """
     choice, told = said.choice, words(said.language or LANGUAGES[0])
-    days = load_jurisdictions().consent_days(choice.place) if choice.state is State.GIVEN else 0
+    asked = basis == "consent" and choice.state is State.GIVEN
+    days = load_jurisdictions().consent_days(choice.place) if asked else 0
     return {
         "schema_version": SCHEMA,
         "record_id": f"{choice.purpose}-{said.seq}",
@@ -44,12 +67,12 @@ def consent_receipt(said: Said, *, subject: str, shop: str) -> Json:
             {
                 "purpose": choice.purpose.value,
                 "purpose_description": told.of("purpose", choice.purpose),
-                "lawful_basis": "consent",
-                "pii_information": [{"pii_type": told.category(each)} for each in USUAL[choice.purpose]],
+                "lawful_basis": basis,
+                "pii_information": [{"pii_type": told.category(each)} for each in _kinds(said)],
                 "pii_controllers": [shop],
                 "collection_method": choice.source,
                 "jurisdiction": choice.place or None,
-                "withdrawal_method": told.say("withdraw"),
+                "withdrawal_method": None if choice.purpose is Purpose.FRAUD_PREVENTION else told.say("withdraw"),
                 "privacy_rights": list(load_jurisdictions().rights(choice.place)),
             }
         ],
@@ -63,6 +86,11 @@ def consent_receipt(said: Said, *, subject: str, shop: str) -> Json:
             "signals": sorted(choice.signals),
         },
     }
+
+
+def _kinds(said: Said) -> tuple[str, ...]:
+    """Return the kinds of data the notice named for the purpose; what is usual where there was no notice."""
+    return kinds(said.material) or USUAL[said.choice.purpose]
 
 
 def _notice(said: Said) -> Json | None:

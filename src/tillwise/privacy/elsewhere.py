@@ -13,7 +13,7 @@ from typing import Final
 
 from tillwise.errors import Conflict
 from tillwise.privacy import ledger
-from tillwise.privacy.consent import Choice, say
+from tillwise.privacy.consent import Choice, NothingAgreed, say
 from tillwise.privacy.consent_record import Chosen
 from tillwise.privacy.ledger import Consent, State
 from tillwise.privacy.served import served
@@ -79,6 +79,8 @@ def _yes(transaction: Transaction, person: Pseudonym, purpose: Purpose, origin: 
         choice = Choice(purpose, State.GIVEN, origin.notice, origin.source, origin.place, evidence=origin.evidence)
         try:
             say(transaction, person, choice, now)
+        except NothingAgreed:
+            return "left out: the notice served here tells nothing of this purpose, or is another place's"
         except Conflict:
             return "left out: too young for a yes of their own"
         return "given on a notice served here"

@@ -129,8 +129,7 @@ class Gate:
         said = {
             (row[0], row[1]): row
             for row in snapshot.all(
-                "SELECT subject, purpose, seq, state, basis, place, at, since, guardian, material FROM consents"
-                " WHERE purpose IN (?, ?) ORDER BY seq",
+                f"SELECT subject, purpose, {ledger.STANDING} FROM consents WHERE purpose IN (?, ?) ORDER BY seq",
                 wanted,
             )
         }

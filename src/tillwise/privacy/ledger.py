@@ -120,6 +120,12 @@ class Spoken(NamedTuple):
     age: int = UNKNOWN_AGE
 
 
+STANDING: Final = (
+    "seq, CASE WHEN state = 'given' AND notice <> '' AND NOT EXISTS (SELECT 1 FROM notices_served s JOIN notices n"
+    " ON n.id = s.id WHERE s.subject = consents.subject AND s.id = consents.notice) THEN 'invalidated' ELSE state END,"
+    " basis, place, at, since, guardian, material"
+)
+"""The columns of `standing_of`. A yes whose notice is no longer on record as served counts as found invalid."""
 NOTHING_SAID: Final = Spoken(0, "", None)
 RESTRICTABLE: Final = (*PERSONAL_PURPOSES, Purpose.SHARE)
 """What a restriction puts on hold."""
@@ -278,24 +284,24 @@ def declare(
 def state(snapshot: Snapshot, subject: Pseudonym, purpose: Purpose, up_to: int) -> Standing | None:
     """Return what counts for a person and purpose as of position `up_to`, None when they never said anything."""
     row = snapshot.one(
-        "SELECT seq, state, basis, place, at, since, guardian, material FROM consents"
-        " WHERE subject = ? AND purpose = ? AND seq <= ? ORDER BY seq DESC LIMIT 1",
+        f"SELECT {STANDING} FROM consents WHERE subject = ? AND purpose = ? AND seq <= ? ORDER BY seq DESC LIMIT 1",
         (subject, purpose.value, up_to),
     )
     return None if row is None else standing_of(row)
 
 
 def standing_of(row: Row) -> Standing:
-    """Return what a row of (seq, state, basis, place, at, since, guardian, material) says."""
-    seq, said, basis, place, at, since, guardian, material = row
-    return Standing(seq, State(said), basis, place, since or at, bool(guardian), material)
+    """Return what a row of the columns STANDING says."""
+    seq, said, basis, place, at, since, guardian, agreed = row
+    if said == State.DECLARED:
+        agreed = material.ANYTHING
+    return Standing(seq, State(said), basis, place, since or at, bool(guardian), agreed)
 
 
 def spoken(snapshot: Snapshot, subject: Pseudonym, purpose: Purpose, up_to: int) -> Spoken:
     """Return a person's newest fact of any purpose, and what counts for one purpose, as of position `up_to`."""
     rows = snapshot.all(
-        f"SELECT seq, state, basis, place, at, since, guardian, material, purpose, age FROM consents"
-        f" WHERE subject = ? AND seq <= ? ORDER BY seq DESC LIMIT {_NEAR}",
+        f"SELECT {STANDING}, purpose, age FROM consents WHERE subject = ? AND seq <= ? ORDER BY seq DESC LIMIT {_NEAR}",
         (subject, up_to),
     )
     if not rows:
@@ -316,16 +322,6 @@ def consent_seq(snapshot: Snapshot, *people: Pseudonym | None) -> int:
             row = snapshot.one("SELECT max(seq) FROM consents WHERE subject = ?", (person,))
             position = max(position, (row[0] or 0) if row else 0)
     return position
-
-
-def said_no(snapshot: Snapshot, person: Pseudonym, purpose: Purpose) -> bool:
-    """Return True when a person's newest own word on a purpose is a no, also below a restriction."""
-    row = snapshot.one(
-        "SELECT state FROM consents WHERE subject = ? AND purpose = ? AND state <> 'restricted'"
-        " ORDER BY seq DESC LIMIT 1",
-        (person, purpose.value),
-    )
-    return row is not None and row[0] in (State.REFUSED, State.WITHDRAWN)
 
 
 def upgrade(transaction: Transaction) -> None:

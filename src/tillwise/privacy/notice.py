@@ -90,6 +90,8 @@ class Notice:
     short: str
     long: str
     language: str = "en"
+    purposes: tuple[Purpose, ...] = ()
+    """What it tells of as done at its place: a yes to anything else finds nothing here to agree to."""
 
     @property
     def content(self) -> Json:
@@ -137,7 +139,8 @@ def make_notice(
         [said.of("heading", "stays"), said.say("stays")],
         [said.say("details", url=url)] if url else [],
     ]  # fmt: skip
-    return Notice(place, short, "\n\n".join("\n".join(part) for part in parts if part), said.language)
+    done = tuple(purpose for purpose, rule in ruled if rule.default is not Default.BAN)
+    return Notice(place, short, "\n\n".join("\n".join(part) for part in parts if part), said.language, done)
 
 
 def _short(said: Words, shop: str, ruled: list[tuple[Purpose, Rule]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import msgspec
@@ -25,34 +26,46 @@ LATER_COLUMNS: Final = (("material", "TEXT NOT NULL DEFAULT ''"),)
 
 
 class Shown(NamedTuple):
-    """A notice a person was shown: its hash, when (log clock), and what each purpose used then."""
+    """A notice a person was shown: its hash, when (log clock), for which place, and what each of its purposes used."""
 
     sha256: str
     at: int
     materials: dict[str, str]
+    place: str
     language: str = ""
+
+    def names(self, purpose: Purpose) -> bool:
+        """Return True when the notice told of this purpose; False where that was not kept."""
+        return purpose.value in self.materials
 
     def material(self, purpose: Purpose) -> str:
         """Return what the notice stood for, for one purpose; "" when that was not kept."""
         return self.materials.get(purpose.value, "")
 
 
+def told(notice: Notice, materials: Mapping[Purpose, str]) -> dict[str, str]:
+    """Return what a notice stands for: what the purposes it tells of use.
+
+    A purpose that ended is not among them, though the shop still knows what it used.
+    """
+    return {purpose.value: materials.get(purpose, "") for purpose in notice.purposes}
+
+
 def serve(transaction: Transaction, notice: Notice, subject: Pseudonym, at: int) -> None:
     """Record that a person is shown a notice at `at` (log clock); the text itself is kept once.
 
-    What each purpose uses at this moment is kept with it: a yes on this notice covers that and nothing more.
+    What each purpose it tells of uses at this moment is kept with it: a yes on this notice covers that, nothing more.
     """
     transaction.run(
         "INSERT INTO notices (id, sha256, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
         (notice.notice_id, notice.sha256, canonical(notice.content).decode()),
     )
-    materials = read_materials(transaction)
     transaction.run(
         "INSERT INTO notices_served (subject, id, sha256, place, at, material) VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT DO NOTHING",
         (
             subject, notice.notice_id, notice.sha256, notice.place, at,
-            canonical({purpose.value: text for purpose, text in materials.items()}).decode() if materials else "",
+            canonical(told(notice, read_materials(transaction))).decode(),
         ),
     )  # fmt: skip
 
@@ -60,11 +73,13 @@ def serve(transaction: Transaction, notice: Notice, subject: Pseudonym, at: int)
 def served(snapshot: Snapshot, subject: Pseudonym, notice_id: str) -> Shown | None:
     """Return what is on record of a notice this person was shown last; None when they never were."""
     row = snapshot.one(
-        "SELECT s.sha256, s.at, s.material, n.body ->> '$.language' FROM notices_served s"
+        "SELECT s.sha256, s.at, s.material, s.place, n.body ->> '$.language' FROM notices_served s"
         " LEFT JOIN notices n ON n.id = s.id WHERE s.subject = ? AND s.id = ? ORDER BY s.at DESC LIMIT 1",
         (subject, notice_id),
     )
-    return None if row is None else Shown(row[0], row[1], msgspec.json.decode(row[2]) if row[2] else {}, row[3] or "")
+    if row is None:
+        return None
+    return Shown(row[0], row[1], msgspec.json.decode(row[2]) if row[2] else {}, row[3], row[4] or "")
 
 
 def text_of(snapshot: Snapshot, notice_id: str) -> str | None:
