@@ -457,3 +457,38 @@ def test_an_order_two_people_were_asked_about_stays_with_the_other(shop: Lived) 
     }  # fmt: skip
     shop.rights.ask(ask("pays", Kind.ERASURE))
     assert set(rows_of_order(shop, order).values()) == {0}
+
+
+def test_a_correction_of_somebody_elses_data_leaves_no_request_behind(shop: Lived) -> None:
+    """It is told before anything is recorded: no open request that nobody can ever finish."""
+    live(shop, "mine")
+    live(shop, "theirs")
+    theirs = shop.rights.ask(ask("theirs", Kind.ACCESS)).data or {}
+    before = shop.rights.requests.open()
+    for corrections in (
+        Corrections(remove_events=(theirs["events"][0]["position"],)),
+        Corrections(detach=("v-theirs",)),
+        Corrections(traits={"language": "fr"}, detach=("v-nobody",)),
+    ):
+        with pytest.raises(NotFound):
+            shop.rights.ask(ask("mine", Kind.RECTIFICATION, corrections=corrections))
+    assert shop.rights.requests.open() == before
+
+
+def test_what_names_somebody_elses_data_is_refused_once_it_is_known_who_asks(shop: Lived) -> None:
+    """Asked without proof it says nothing; verified, it ends with a coded reason and a receipt, not open for good."""
+    decision = live(shop, "hers")
+    live(shop, "asks-for-hers")
+    hers = shop.rights.ask(ask("hers", Kind.ACCESS)).data or {}
+    wrong = Corrections(remove_events=(hers["events"][0]["position"],))
+    for asked in (
+        ask("asks-for-hers", Kind.RECTIFICATION, identity=False, corrections=wrong),
+        ask("asks-for-hers", Kind.EXPLANATION, identity=False, decision_id=decision),
+    ):
+        waiting = shop.rights.ask(asked).request
+        shop.rights.requests.verified(waiting.id, who="p-7")
+        ended = shop.rights.carry_out(waiting.id, who="p-7")
+        assert (ended.request.state, ended.receipt["refusal"], ended.data) == (
+            State.REFUSED, "right_does_not_apply", None,
+        )  # fmt: skip
+    assert len((shop.rights.ask(ask("hers", Kind.ACCESS)).data or {})["events"]) == len(hers["events"])
