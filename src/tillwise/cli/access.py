@@ -75,9 +75,7 @@ def seen_command(subject: str, shop: Path, *, anonymous: bool, as_json: bool) ->
     try:
         with app.store.snapshot() as snapshot:
             person = find_person(snapshot, app.secrets, subject, anonymous=anonymous)
-            reads = sorted(
-                [*reads_of(snapshot, person), *answers_about(snapshot, person)], key=lambda read: read.wall
-            )
+            reads = sorted([*reads_of(snapshot, person), *answers_about(snapshot, person)], key=lambda read: read.wall)
             names = _names(snapshot)
         app.store.commit(
             lambda t: log_read(

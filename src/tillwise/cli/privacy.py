@@ -17,6 +17,7 @@ from tillwise.cli.show import Show
 from tillwise.errors import InvalidInput
 from tillwise.events.people import mark_of
 from tillwise.jobs.written import ONE
+from tillwise.privacy.gate import place_of
 from tillwise.rights.asked import Corrections
 from tillwise.rights.export import as_files, as_json
 from tillwise.rights.request import Kind
@@ -26,6 +27,20 @@ from tillwise.vocabulary.purpose import PERSONAL_PURPOSES, Purpose
 
 WHO: Final = "command line"
 PURPOSES: Final = [each.value for each in (*PERSONAL_PURPOSES, Purpose.SHARE)]
+
+_PLACE: Final = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
+
+
+class PlaceCode(click.ParamType):
+    """A country, or a country and its region: DE, US-CA. A name, or anything else, is refused: it would fit no law."""
+
+    name = "place"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        place = place_of(str(value).strip())
+        if place and not _PLACE.fullmatch(place):
+            self.fail(f"'{str(value)[:40]}' is no ISO 3166 code: say DE, or US-CA for a region", param, ctx)
+        return place
 
 
 @click.group()
@@ -38,7 +53,12 @@ def who_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--identity-checked", "identity", is_flag=True, help="Somebody checked who is asking."),
         click.option("--anonymous", is_flag=True, help="SUBJECT is an anonymous id, such as a visitor's cookie."),
-        click.option("--place", default="", help="Where the person is, such as DE or US-CA: it sets the deadline."),
+        click.option(
+            "--place",
+            type=PlaceCode(),
+            default="",
+            help="Where the person is, such as DE or US-CA: it sets the deadline.",
+        ),
         click.argument("subject"),
     ):
         command = option(command)

@@ -116,15 +116,14 @@ class Rights:
         if PENDING in msgspec.json.decode(request.result):
             return self._finish(request.id, who)
         asked = self.requests.asked(request_id) or asked
-        if asked is None:
-            return self._done(request, self._erased(request), who=who)
         with self._store.snapshot() as snapshot:
-            person = self._known(snapshot, asked)
-            if person is not None and not self._is_own(snapshot, person, asked):
-                refused = self.requests.refuse(request.id, Refusal.RIGHT_DOES_NOT_APPLY, who=who)
-                return Answered(refused, receipt_of(refused))
-        if person is None:
+            person = None if asked is None else self._known(snapshot, asked)
+            theirs = asked is None or person is None or self._is_own(snapshot, person, asked)
+        if asked is None or person is None:
             return self._done(request, self._erased(request), who=who)
+        if not theirs:
+            refused = self.requests.refuse(request.id, Refusal.RIGHT_DOES_NOT_APPLY, who=who)
+            return Answered(refused, receipt_of(refused))
         if request.kind is Kind.ERASURE:
             return self._erase(request, asked, person, who)
         if request.kind is Kind.RECTIFICATION:
