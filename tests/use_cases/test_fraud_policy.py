@@ -94,7 +94,7 @@ def test_nothing_is_said_of_what_the_order_does_not_name() -> None:
     said = told(**nothing)
     assert (said["new_device"], said["new_card"]) == ("The order names no device", "The order names no card")
     assert said["new_address"] == "The order names no shipping address"
-    assert said["new_everything"] == "The order does not name device, card and address"
+    assert said["new_everything"] == "The order does not name all of device, card and address"
     assert said["attempts_1h_device"] == "The order names no device to count payment attempts of"
     claims = [text for text in said.values() if "this device" in text or "this card" in text or "this ship" in text]
     assert claims == []

@@ -31,16 +31,12 @@ PURPOSES: Final = [each.value for each in (*PERSONAL_PURPOSES, Purpose.SHARE)]
 _PLACE: Final = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
 
 
-class PlaceCode(click.ParamType):
-    """A country, or a country and its region: DE, US-CA. A name, or anything else, is refused: it would fit no law."""
-
-    name = "place"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        place = place_of(str(value).strip())
-        if place and not _PLACE.fullmatch(place):
-            self.fail(f"'{str(value)[:40]}' is no ISO 3166 code: say DE, or US-CA for a region", param, ctx)
-        return place
+def _checked_place(_: click.Context, __: click.Parameter, text: str) -> str:
+    """Return the code of a place; a name, or anything else, is refused: it would fit no law, and so stand for all."""
+    place = place_of(text.strip())
+    if place and not _PLACE.fullmatch(place):
+        raise click.BadParameter(f"'{text[:40]}' is no ISO 3166 code: say DE, or US-CA for a region")
+    return place
 
 
 @click.group()
@@ -55,7 +51,7 @@ def who_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--anonymous", is_flag=True, help="SUBJECT is an anonymous id, such as a visitor's cookie."),
         click.option(
             "--place",
-            type=PlaceCode(),
+            callback=_checked_place,
             default="",
             help="Where the person is, such as DE or US-CA: it sets the deadline.",
         ),
