@@ -77,7 +77,8 @@ PLAIN: Final[dict[str, Phrase]] = {
     **_seen("address", "last order to this shipping address", "order to this shipping address"),
     "new_everything": Phrase(
         "device, card and address are all new here", "flag", none="device, card or address is known here",
-        needs=("has_device", "has_card", "has_address"), absent="the order does not name all of device, card and address",
+        needs=("has_device", "has_card", "has_address"),
+        absent="the order does not name all of device, card and address",
     ),
     "country_mismatch": Phrase(
         "billing and shipping country differ", "flag", none="billing and shipping country are the same",
