@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from mutation_shop import IMPORTED, NEW, SILENT, VISITOR, YES, Probe, Surfaces, pseudonym, small_shop, used
 
-from tillwise.app import build, build_app
+from tillwise.app import build_app, use_cases
 from tillwise.cli.init import create_shop
 from tillwise.connectors.importing import import_mapping
 from tillwise.decisions.decision import Place, Request
@@ -127,7 +127,8 @@ def _without_purpose(module: Any, factory: str, purpose: object) -> Iterator[Non
 
 
 def _use_cases() -> Iterator[Mutant]:
-    for module, factory in ((build.churn, "churn"), (build.fraud, "fraud"), (build.recommendations, "recommendations")):
+    ours = ("churn", "fraud", "recommendations")
+    for module, factory in ((getattr(use_cases, name), name) for name in ours):
         for purpose in (None, "", Purpose.OPERATIONS, Purpose.SHARE):
 
             def at_start(_: Path, m: Any = module, f: str = factory, p: object = purpose) -> Any:

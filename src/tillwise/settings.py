@@ -206,7 +206,9 @@ class ShopFolder:
                 raise ConfigurationError(f"{file} can be read by others: run `chmod 600 {file}`")
             log = bytes.fromhex(tomllib.loads(file.read_text("utf-8"))["log"])
         except FileNotFoundError:
-            raise ConfigurationError(f"{file} is missing: run `tillwise init {self.path}` first") from None
+            raise ConfigurationError(
+                f"{file} is missing: restore it from your backup; without it nobody can be recognised again"
+            ) from None
         except (tomllib.TOMLDecodeError, KeyError, ValueError):
             raise ConfigurationError(f"{file} is damaged: restore it from your backup") from None
         if len(log) < 32:

@@ -67,6 +67,16 @@ def test_a_revoked_key_stops_within_a_second_in_every_process(store: SqliteStore
         revoke_key(store, key.key_id)
 
 
+def test_a_new_key_works_at_once_in_a_process_that_has_just_looked(store: SqliteStore) -> None:
+    """Whoever prints a key uses it: a process asks the store again before it refuses what it does not know."""
+    ticks = 0.0
+    elsewhere = Keys(store, monotonic=lambda: ticks)
+    assert elsewhere.find("tw_server_nobody") is None
+    text = create_key(store, "server")[1]
+    ticks = 0.06
+    assert elsewhere.find(text) is not None
+
+
 def test_known_keys_stay_good_while_the_store_is_away(store: SqliteStore) -> None:
     ticks = 0.0
     _, text = create_key(store, "decide")

@@ -212,3 +212,26 @@ def test_figures_count_what_was_decided(client: Client) -> None:
     assert 'tillwise_decisions_total{action="approve",degraded="",use_case="fraud"} 1.0' in page
     assert 'tillwise_http_answers_total{route="POST /predict/fraud",status="200"} 1.0' in page
     assert "u-17" not in page
+
+
+@pytest.mark.parametrize(
+    ("change", "hint"),
+    [
+        ({"explain": "all"}, "one of full, none, top"),
+        ({"place": {"country": "Germany"}}, "ISO 3166-1 alpha-2, such as DE"),
+        ({"order": FRAUD["order"] | {"items": [{"item_id": ""}]}}, "an opaque id"),
+        ({"order": FRAUD["order"] | {"amount": -1}}, "integer minor units"),
+    ],
+)
+def test_a_wrong_value_is_told_what_belongs_there(client: Client, change: dict[str, Any], hint: str) -> None:
+    """Closed lists name their choices, formats say what they stand for."""
+    answer = client.post("/predict/fraud", role="decide", json=FRAUD | change)
+    assert answer.status_code == 422
+    assert hint in answer.json()["detail"]
+
+
+def test_half_a_character_is_named(client: Client) -> None:
+    """A lone surrogate is no text: the caller hears what is wrong, not that something was cut."""
+    answer = client.post("/predict/fraud", role="decide", content=b'{"subject": "\\ud800"}')
+    assert answer.status_code == 400
+    assert "half of a character" in answer.json()["detail"]

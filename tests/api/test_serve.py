@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from knocking import Client
 
-from tillwise.api.serve import build_door
+from tillwise.api.serve import build_door, serve
 from tillwise.app import build_app
 from tillwise.cli.init import create_shop
 from tillwise.errors import ConfigurationError
@@ -123,3 +123,27 @@ def test_the_real_shop_describes_the_horizons_it_answers_for(tmp_path: Path) -> 
 
     whole_numbers = described["components"]["schemas"]["ChurnAsk"]["properties"]["horizon_days"]["anyOf"][0]
     assert whole_numbers["enum"] == [90]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_port_somebody_listens_on_is_refused_before_anything_is_announced(tmp_path: Path, workers: int) -> None:
+    """Exit code 1 and one line that names the address and what to do; nothing claims to serve."""
+    create_shop(tmp_path / "shop")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = int(listening.getsockname()[1])
+        done = subprocess.run(
+            [sys.executable, "-m", "tillwise", "serve", "--shop", str(tmp_path / "shop"), "--port", str(port),
+             "--workers", str(workers)],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert f"cannot listen on 127.0.0.1:{port}" in line
+    assert "--port" in line
+
+
+def test_a_name_that_is_no_address_is_refused(tmp_path: Path) -> None:
+    """A misspelt host is the operator's to mend: the line says what belongs there."""
+    create_shop(tmp_path / "shop")
+    with pytest.raises(ConfigurationError, match="no address of this machine"):
+        serve(tmp_path / "shop", host="nosuch.invalid", port=8420)

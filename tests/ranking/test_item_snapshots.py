@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 
 from tillwise.errors import ArtifactDamaged
-from tillwise.events.catalog import Item, set_stock, upsert_items
+from tillwise.events.catalog import Item, remember_texts, set_stock, upsert_items
 from tillwise.events.event import Event
 from tillwise.events.ingest import read_message
 from tillwise.events.record import record
 from tillwise.events.tables import TABLES as LOG_TABLES
 from tillwise.features.feature import DAY, HOUR
+from tillwise.features.shelf import SnapshotShelf
 from tillwise.features.snapshots import (
     SMALL_COUNT,
     UNKNOWN,
     WINDOWS,
     ItemSnapshot,
-    SnapshotShelf,
     boundary,
     build,
     read_item_snapshot,
@@ -169,6 +169,38 @@ def test_the_shelf_builds_a_boundary_once_and_finds_every_name(
         SnapshotShelf(folder).load(first.name)
     with pytest.raises(ArtifactDamaged):
         other.load("sha256:" + "0" * 64)
+
+
+def test_a_starting_process_takes_what_another_built_and_knows_where_the_log_stood(
+    store: SqliteStore, write: Writer, tmp_path: Path
+) -> None:
+    """The note beside the snapshots saves the building; a note that is broken, or of another hour, is no harm."""
+    write("Order Completed", "i-1", EDGE - HOUR)
+    store.commit(lambda t: t.run("UPDATE head SET seq = 41")).result()
+    folder = tmp_path / "snapshots"
+    with store.snapshot() as snapshot:
+        first = SnapshotShelf(folder).current(snapshot, EDGE, 0)
+        store.commit(lambda t: upsert_items(t, [Item(item_id="i-new")], 42)).result()
+    with store.snapshot() as snapshot:
+        other = SnapshotShelf(folder)
+        taken = other.current(snapshot, EDGE, 0)
+        assert taken.name == first.name
+        assert other.seen(taken) == 41
+        assert code_of("i-new") in SnapshotShelf(folder).current(snapshot, EDGE + HOUR, 0).places
+        (folder / "newest.json").write_bytes(b"{")
+        assert code_of("i-new") in SnapshotShelf(folder).current(snapshot, EDGE, 0).places
+
+
+def test_what_was_sold_without_a_catalogue_is_there_by_its_id(store: SqliteStore, write: Writer) -> None:
+    """A shop that sends events and no catalogue still gets lists; what was only looked at is nobody's word."""
+    write("Order Completed", "x-9", EDGE - HOUR)
+    write("Product Viewed", "x-8", EDGE - HOUR)
+    store.commit(lambda t: remember_texts(t, {"x-9", "x-8"})).result()
+    items = built(store)
+    assert items.item_ids[row(items, "x-9")] == "x-9"
+    assert code_of("x-8") not in items.places
+    assert items.codes.tolist() == sorted(items.codes.tolist())
+    assert items.stock[row(items, "x-9")] == UNKNOWN
 
 
 def test_a_kept_shelf_never_makes_a_request_build(store: SqliteStore) -> None:

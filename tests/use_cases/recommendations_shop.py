@@ -20,7 +20,7 @@ from tillwise.events.people import find_pseudonym
 from tillwise.events.record import record
 from tillwise.events.tables import TABLES as LOG_TABLES
 from tillwise.features.feature import DAY, HOUR
-from tillwise.features.snapshots import SnapshotShelf
+from tillwise.features.shelf import SnapshotShelf
 from tillwise.features.tiles import TABLES as TILE_TABLES
 from tillwise.jobs.learning import Material
 from tillwise.models.artifact import Artifact

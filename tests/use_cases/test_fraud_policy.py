@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tillwise.decisions.decision import Explain
+from tillwise.decisions.decision import UNUSABLE, Degraded, Explain, Place, Request
 from tillwise.errors import ConfigurationError
 from tillwise.models.score import Contribution, Score
 from tillwise.use_cases.fraud import FEATURES, fraud
 from tillwise.use_cases.fraud.policy import ACTIONS, REVIEW, Costs, FraudPolicy
 from tillwise.use_cases.fraud.reasons import PHRASES, score_reasons
-from tillwise.use_cases.fraud.rules import RULES, apply
+from tillwise.use_cases.fraud.rules import FOREIGN, RULES, apply
+from tillwise.use_cases.fraud.steps import FraudSteps, order_numbers
 
 POLICY = FraudPolicy()
 probabilities = st.floats(0, 1)
@@ -70,9 +71,31 @@ def test_every_rule_speaks_above_its_limit_and_is_silent_below() -> None:
     quiet = dict.fromkeys(FEATURES.columns, 0.0)
     assert apply(quiet, POLICY.limits).action == "approve"
     loud = {**dict.fromkeys(FEATURES.columns, 1e9), "country_mismatch": 1.0}
-    assert apply(loud, POLICY.limits).codes == tuple(rule.code for rule in RULES)
+    assert apply({**loud, FOREIGN: 1.0}, POLICY.limits).codes == tuple(rule.code for rule in RULES)
     off = type(POLICY.limits)(**dict.fromkeys(type(POLICY.limits).__struct_fields__, 0))
     assert apply(loud, off).action == "approve"
+
+
+def test_an_amount_in_another_currency_is_unknown_and_a_person_looks() -> None:
+    """150 000 yen are no 150 000 cents: neither limit nor cost nor feature is in yen."""
+    body = {"order": {"id": "o-1", "amount": 150_000, "currency": "JPY"}}
+    assert order_numbers(body, 0, "USD")["order_amount"] is None
+    assert order_numbers(body, 0, "JPY")["order_amount"] == 150_000
+    request = Request(None, body, place=Place("US"))
+    steps = FraudSteps(POLICY, None, FEATURES, "USD")
+    decision = steps.fallback(None, request, Degraded.NO_CONSENT)
+    assert decision.action == "review"
+    assert FOREIGN in decision.rules
+    assert FraudSteps(POLICY, None, FEATURES, "JPY").fallback(None, request, Degraded.NO_CONSENT).rules == ()
+
+
+def test_without_any_model_the_rules_decide_but_a_broken_one_is_a_failure() -> None:
+    """A shop that has released nothing goes by its rules; one whose model is gone does not fail open."""
+    body = {"order": {"id": "o-1", "amount": 5_990, "currency": "EUR"}}
+    steps = FraudSteps(POLICY, None, FEATURES, "EUR")
+    assert steps.fallback(None, Request(None, body), Degraded.NO_MODEL).action == "approve"
+    broken = steps.fallback(None, Request(None, {**body, UNUSABLE: True}), Degraded.NO_MODEL)
+    assert (broken.action, broken.rules) == ("review", ("fail_closed",))
 
 
 def test_every_column_has_words() -> None:

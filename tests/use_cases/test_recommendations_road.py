@@ -11,6 +11,7 @@ from recommendations_shop import END, LEARNER, Shop, open_shop
 from tillwise.decisions.decision import Degraded, Explain
 from tillwise.decisions.receipt import decision_bytes
 from tillwise.errors import InvalidInput
+from tillwise.events.catalog import set_price, set_stock
 from tillwise.features.feature import DAY
 from tillwise.features.row import FeatureRow
 from tillwise.jobs.learning import Learned
@@ -96,6 +97,31 @@ def test_a_list_is_personal_ruled_and_explained(served: Shop) -> None:
     assert all(item.reasons and 0 < item.propensity <= 1 for item in decision.items)
     assert answer.receipt.features.snapshot.startswith("sha256:")
     assert answer.receipt.facts["history"]
+
+
+def test_what_sells_out_after_the_snapshot_is_hidden_at_once(served: Shop) -> None:
+    """The ranking is of the full hour, stock and price are of now; the receipt holds them, so that replay agrees."""
+    policy = RecommendationPolicy(diversity=0.0, explore_rate=0.0)
+    first = ids(served.ask(policy, k=5))[0]
+    served.store.commit(lambda t: set_stock(t, first, 0, 10**6)).result()
+    sold_out = served.ask(policy, k=5)
+    assert first not in ids(sold_out)
+    assert "out_of_stock" in sold_out.decision.rules
+    assert [row[:2] for row in sold_out.receipt.facts["turned"]] == [[code_of(first), 0]]
+    assert ids(served.ask(policy, k=5, filters={"in_stock": False}))[0] == first
+    served.store.commit(lambda t: set_stock(t, first, 3, 10**6 + 1)).result()
+    assert ids(served.ask(policy, k=5))[0] == first
+    served.store.commit(lambda t: set_price(t, first, 10**7, 10**6 + 2)).result()
+    assert first not in ids(served.ask(policy, k=5, filters={"max_price": 10**6}))
+    served.store.commit(lambda t: set_price(t, first, 1_000, 10**6 + 2)).result()
+
+
+def test_counting_down_is_no_turn(served: Shop) -> None:
+    """Five pieces or four: nothing that may be shown changes, and no receipt carries it."""
+    before = served.ask(k=5)
+    quiet = next(item for item in ids(before) if code_of(item) not in {r[0] for r in before.receipt.facts["turned"]})
+    served.store.commit(lambda t: set_stock(t, quiet, 4, 10**6 + 3)).result()
+    assert served.ask(k=5).receipt.facts["turned"] == before.receipt.facts["turned"]
 
 
 @pytest.mark.parametrize("placement", ["home", "product", "cart", "email"])

@@ -22,6 +22,8 @@ TABLES: Final = tables.TABLES
 DAY: Final = 86_400_000
 RECHECK_SECONDS: Final = 1.0
 """A revoked key stops answering after this long at the latest, in every process."""
+NEW_SECONDS: Final = 0.05
+"""How soon an unknown key is looked for again: it works when it is printed, and guessing stays cheap for us."""
 USED_EVERY: Final = 60_000
 """How old the stored time of last use may be, in milliseconds."""
 
@@ -130,10 +132,14 @@ class Keys:
         """Return the key with this text, in force now."""
         digest = key_hash(text)
         self._refresh()
-        for known, key in self._by_hash.items():
-            if hmac.compare_digest(known, digest):
-                return self._in_force(key)
-        return None
+        key = self._known(digest)
+        if key is None:  # it may have been made a moment ago
+            self._refresh(NEW_SECONDS)
+            key = self._known(digest)
+        return None if key is None else self._in_force(key)
+
+    def _known(self, digest: bytes) -> Key | None:
+        return next((key for known, key in self._by_hash.items() if hmac.compare_digest(known, digest)), None)
 
     def get(self, key_id: str) -> Key | None:
         """Return a key by its id, in force now; for sessions opened with it."""
@@ -156,8 +162,8 @@ class Keys:
 
         self._store.commit(work)  # nobody waits for it: a lost time of last use harms nobody
 
-    def _refresh(self) -> None:
-        if self._monotonic() - self._read_at < RECHECK_SECONDS:
+    def _refresh(self, older: float = RECHECK_SECONDS) -> None:
+        if self._monotonic() - self._read_at < older:
             return
         with self._lock, suppress(StoreUnavailable):
             with self._store.snapshot() as snapshot:

@@ -103,7 +103,9 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     except msgspec.ValidationError as error:
         return _decode_whole(decoder, body, error)
     except msgspec.DecodeError as error:
-        raise Refusal(400, f"the body is not valid JSON: {error}") from None
+        lone = b"\\ud" in body.lower() and "truncated" in str(error)  # half a character is cut short as well
+        what = "it holds half of a character (a lone \\ud… escape)" if lone else str(error)
+        raise Refusal(400, f"the body is not valid JSON: {what}") from None
     except RecursionError:
         raise Refusal(400, "the body is nested too deeply") from None
     except UnicodeDecodeError:
@@ -115,7 +117,7 @@ def _decode_whole(decoder: msgspec.json.Decoder[T], body: bytes, first: msgspec.
     try:
         converted: T = msgspec.convert(_whole(_any.decode(body)), decoder.type)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise invalid_value(first) from None
+        raise invalid_value(first, decoder.type) from None
     return converted
 
 

@@ -99,7 +99,7 @@ def _route(shop: Shop, figures: Metrics, turns: Turns, asking: Asking) -> Route:
         except Conflict as error:
             raise InvalidInput(str(error), field="request_id") from None
         except InvalidInput as error:
-            if error.field.startswith("features"):
+            if error.field == "features.version":
                 raise Refusal(409, str(error), error.field) from None  # well formed, but not of what is released
             raise
         figures.decided(answer, dry_run=request.dry_run)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import re
 import secrets
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
+from tillwise.api.expected import expected_at
 from tillwise.api.route import Headers, Reply
 from tillwise.errors import (
     Conflict,
@@ -105,8 +106,8 @@ _WORDS: Final = {
 }
 
 
-def invalid_value(error: msgspec.ValidationError) -> Refusal:
-    """Say in plain words which field is wrong and what it should be."""
+def invalid_value(error: msgspec.ValidationError, declared: Any = None) -> Refusal:
+    """Say in plain words which field is wrong and what it should be; `declared` is the type the body was held to."""
     found = _PLACE.match(str(error))
     what, path = (str(error), "") if found is None else (found["what"], (found["path"] or "").removeprefix("$"))
     path = path.removeprefix(".").replace("[...]", "[]")
@@ -118,4 +119,6 @@ def invalid_value(error: msgspec.ValidationError) -> Refusal:
         return Refusal(422, f"{name} is not a field of this request", name)
     for word, plain in _WORDS.items():
         what = what.replace(word, plain)
-    return Refusal(422, f"{path or 'the body'}: {what[:1].lower()}{what[1:300]}", path)
+    expected = expected_at(declared, path) if declared is not None and path else ""
+    hint = f"; write {expected}" if expected else ""
+    return Refusal(422, f"{path or 'the body'}: {what[:1].lower()}{what[1:300]}{hint}", path)

@@ -8,6 +8,7 @@ import ipaddress
 import os
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -38,7 +39,8 @@ GRACE_SECONDS: Final = 10
 def serve(folder: Path, *, host: str = "127.0.0.1", port: int = 8420, workers: int = 1) -> None:
     """Serve until interrupted; calls in progress are finished and queued receipts written before it returns.
 
-    Raises ConfigurationError when the shop holds data on the basis `benchmark`, or its folder cannot be used.
+    Raises ConfigurationError when the shop holds data on the basis `benchmark`, its folder cannot be used, or somebody
+    else listens on the port.
     """
     options: dict[str, Any] = {
         "host": host,
@@ -52,14 +54,17 @@ def serve(folder: Path, *, host: str = "127.0.0.1", port: int = 8420, workers: i
         "timeout_keep_alive": 30,
         "timeout_graceful_shutdown": GRACE_SECONDS,
     }
-    _say(host, port, workers)
+    _check_address(host, port)
     # The server stops gracefully and then repeats the signal: by then everything is done, so it is a good end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     if workers == 1:
         door = build_door(folder)
         tune()
+        _say(host, port, workers)
         uvicorn.run(door, **options)
         return
+    _check_shop(folder)
+    _say(host, port, workers)
     figures = tempfile.mkdtemp(prefix="tillwise-figures-")
     os.environ |= {SHOP: str(folder.resolve()), PARENT: str(os.getpid()), MULTIPROCESS: figures}
     try:
@@ -86,6 +91,31 @@ def build_door(folder: Path) -> Door:
         app.close()
         raise
     return door
+
+
+def _check_shop(folder: Path) -> None:
+    """Build the shop once before several processes do: what is wrong is then said once, and nothing was announced."""
+    app = build_app(folder)
+    try:
+        _refuse_benchmark(app.store, folder)
+    finally:
+        app.close()
+
+
+def _check_address(host: str, port: int) -> None:
+    """Raise ConfigurationError when this address cannot be listened on."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, address in found[:1]:
+            with socket.socket(family, kind, protocol) as trial:
+                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                trial.bind(address)
+    except socket.gaierror:
+        raise ConfigurationError(f"'{host}' is no address of this machine: use one of its own") from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot listen on {host}:{port} ({error.strerror}): stop what listens there, or choose another --port"
+        ) from None
 
 
 def _refuse_benchmark(store: Store, folder: Path) -> None:

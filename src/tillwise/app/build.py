@@ -11,7 +11,7 @@ from tillwise.access import keys
 from tillwise.app import readiness
 from tillwise.app.auditing import enter_declarations
 from tillwise.app.outbound import Outbound, make_outbound
-from tillwise.app.readiness import clock_problem, model_problems, store_problem
+from tillwise.app.readiness import clock_problem, item_problem, model_problems, store_problem
 from tillwise.app.shop_file import read_shop_file
 from tillwise.app.use_cases import use_cases_of
 from tillwise.audit import log as audit_log
@@ -24,11 +24,11 @@ from tillwise.documents.described import Described, tables_of
 from tillwise.documents.notices import NoticeDesk
 from tillwise.engines.duckdb import Segments
 from tillwise.errors import ConfigurationError, TillwiseError
-from tillwise.events import tables
+from tillwise.events import catalog, tables
 from tillwise.events.log import EventLog
 from tillwise.features import tiles
 from tillwise.features.feature import FeatureSet
-from tillwise.features.snapshots import SnapshotShelf
+from tillwise.features.shelf import SnapshotShelf
 from tillwise.features.tiles import TileWriter
 from tillwise.jobs import retention as retention_job
 from tillwise.jobs.learning import Learner
@@ -106,6 +106,7 @@ class App:
         try:
             with self.store.snapshot() as snapshot:
                 found = [*model_problems(self.models, self.use_cases, snapshot).values()]
+                found.append(item_problem(self.shelf, self.clock, snapshot) or "")
                 found.append(clock_problem(self.clock, snapshot) or "")
             found.append(store_problem(self.store) or "")
         except TillwiseError as error:
@@ -199,7 +200,7 @@ def _open(folder: ShopFolder) -> SqliteStore:
     """Open the shop's rows, with every table as this version knows it."""
     store = SqliteStore(folder.database)
     store.create(TABLES)
-    for upgrade in (ledger.upgrade, receipts.upgrade, tombstones.upgrade):
+    for upgrade in (ledger.upgrade, receipts.upgrade, tombstones.upgrade, catalog.upgrade):
         store.commit(upgrade).result()
     return store
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Final
@@ -9,13 +10,17 @@ from typing import Final
 from tillwise.decisions.use_case import UseCase
 from tillwise.errors import TillwiseError
 from tillwise.events.log import read_head
+from tillwise.features.shelf import SnapshotShelf
 from tillwise.releases.cache import ModelCache
 from tillwise.vocabulary.clock import LogClock
 from tillwise.vocabulary.store import Snapshot, Store, Transaction
 
 TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS probes (one INTEGER PRIMARY KEY CHECK (one = 1), n INTEGER NOT NULL) STRICT",
+    "CREATE TABLE IF NOT EXISTS probe_pages (one INTEGER PRIMARY KEY CHECK (one = 1), filler BLOB NOT NULL) STRICT",
 )
+PROBE_BYTES: Final = 128 * 1024
+"""What the larger probe writes: about a turn of decisions."""
 PATIENCE_SECONDS: Final = 0.5
 """How long a write may take before the store counts as locked."""
 BEHIND_MS: Final = 60_000
@@ -34,6 +39,19 @@ def model_problems(models: ModelCache, use_cases: Mapping[str, UseCase], snapsho
     return found
 
 
+def item_problem(shelf: SnapshotShelf, clock: LogClock, snapshot: Snapshot) -> str | None:
+    """Have the item snapshot of this hour ready, building it if need be; say why there is none.
+
+    The first ranking after a start must not wait for it.
+    """
+    head = read_head(snapshot)
+    try:
+        shelf.current(snapshot, max(head.at, clock.now()), head.epoch)
+    except TillwiseError as error:
+        return str(error)
+    return None
+
+
 def clock_problem(clock: LogClock, snapshot: Snapshot) -> str | None:
     """Say when the machine's clock has jumped back behind the log; the log itself keeps its order meanwhile."""
     behind = read_head(snapshot).at - clock.now()
@@ -43,8 +61,8 @@ def clock_problem(clock: LogClock, snapshot: Snapshot) -> str | None:
 
 
 def store_problem(store: Store) -> str | None:
-    """Say why nothing can be put on record; None once a small write is on disk."""
-    probe: Future[int] = store.commit(_write)
+    """Say why nothing can be put on record; None once a write is on disk, a large one when one has just failed."""
+    probe: Future[int] = store.commit(_write_more if store.trouble() else _write)
     try:
         probe.result(timeout=PATIENCE_SECONDS)
     except TimeoutError:
@@ -53,6 +71,14 @@ def store_problem(store: Store) -> str | None:
     except TillwiseError as error:
         return str(error)
     return None
+
+
+def _write_more(transaction: Transaction) -> int:
+    # A disk may be too full for a decision and still take one page.
+    return transaction.run(
+        "INSERT INTO probe_pages (one, filler) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET filler = excluded.filler",
+        (os.urandom(PROBE_BYTES),),
+    )
 
 
 def _write(transaction: Transaction) -> int:

@@ -12,7 +12,7 @@ from tillwise.app.reach import policy_within, within_retention
 from tillwise.app.shop_file import ShopFile
 from tillwise.decisions.use_case import UseCase
 from tillwise.errors import ConfigurationError
-from tillwise.features.snapshots import SnapshotShelf
+from tillwise.features.shelf import SnapshotShelf
 from tillwise.jobs.learning import Learner
 from tillwise.privacy.retention import Retention
 from tillwise.settings import Secrets, Settings
@@ -30,7 +30,7 @@ def use_cases_of(
     policy, extra = settings.policy, own.extra_features
     if "recommendations" in extra:
         raise ConfigurationError("shop.py: recommendations ranks items from histories and takes no extra features")
-    checked = fraud.fraud(secrets, policy.get("fraud"), extra.get("fraud", ()))
+    checked = fraud.fraud(secrets, policy.get("fraud"), extra.get("fraud", ()), settings.shop.currency)
     pairs: list[tuple[UseCase, Learner]] = [
         (
             recommendations.recommendations(shelf, policy_within(_recommendation_policy(settings), retention)),

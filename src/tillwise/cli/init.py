@@ -55,7 +55,7 @@ refunds_30d = Aggregate(
 # Features a use case gets besides its own; train it again afterwards.
 EXTRA_FEATURES = {"fraud": (refunds_30d,)}
 
-# Further use cases: objects of tillwise.decisions.use_case.UseCase with their learners.
+# Further use cases: pairs (UseCase, learner). docs/own.md builds one from files to an answer.
 USE_CASES = ()
 """
 

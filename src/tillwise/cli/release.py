@@ -28,10 +28,13 @@ def releases_command(shop: Path, *, everything: bool, as_json: bool) -> None:
     try:
         with app.store.snapshot() as snapshot:
             found = app.releases.history(snapshot) if everything else app.releases.in_force(snapshot)
+            invented = [app.releases.simulated(snapshot, release) for release in found]
     finally:
         app.close()
-    show.document(msgspec.to_builtins(found))
-    show.table("releases", HEADER, [_row(release) for release in found])
+    show.document(
+        [{**msgspec.to_builtins(each), "simulated": made} for each, made in zip(found, invented, strict=True)]
+    )
+    show.table("releases", HEADER, [_row(each, simulated=made) for each, made in zip(found, invented, strict=True)])
     if not found:
         show.line("Nothing is released yet: run `tillwise train`.")
 
@@ -69,7 +72,8 @@ def _say(show: Show, release: Release) -> None:
     show.line(f"{release.use_case}: {release.name} ({release.version or 'rules'}) answers now — {release.why}")
 
 
-def _row(release: Release) -> tuple[str, ...]:
+def _row(release: Release, *, simulated: bool) -> tuple[str, ...]:
     since = datetime.fromtimestamp(release.wall / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     version = release.version[:19] if release.version else "–"
-    return (release.use_case, release.name, version, since, release.who, release.why)
+    name = f"{release.name} (learnt from simulated data)" if simulated else release.name
+    return (release.use_case, name, version, since, release.who, release.why)

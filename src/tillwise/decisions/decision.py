@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from tillwise.vocabulary.canonical import Json
 
@@ -22,6 +23,11 @@ class Degraded(StrEnum):
     def alarms(self) -> bool:
         """Return True for failures, False for states of the person."""
         return self not in (Degraded.NO_CONSENT, Degraded.NO_HISTORY)
+
+
+UNUSABLE: Final = "model_unusable"
+"""Stands, as True, in the bare question of a fallback when a model is released but cannot be used: damaged, missing, or
+of other feature definitions."""
 
 
 class Explain(StrEnum):

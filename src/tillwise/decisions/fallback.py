@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from time import monotonic
+from typing import Final
 
 from tillwise.decisions.decision import Decision, Degraded, Reason, Request
 from tillwise.decisions.use_case import UseCase
-from tillwise.errors import ArtifactDamaged, NotReleased, StoreUnavailable
+from tillwise.errors import ArtifactDamaged, NotReleased, StoreUnavailable, TillwiseError
 from tillwise.features.row import FeatureRow
 
 log = logging.getLogger("tillwise.decisions")
+AGAIN_SECONDS: Final = 60.0
+_MOST_SAID: Final = 100
+_said: dict[str, float] = {}
 
 
 def why_of(error: Exception) -> Degraded:
@@ -21,8 +26,21 @@ def why_of(error: Exception) -> Degraded:
         why = Degraded.NO_MODEL
     else:
         why = Degraded.INTERNAL
-    log.error("a decision fell back (%s)", why.value, exc_info=error)
+    if isinstance(error, TillwiseError):
+        _say_once(f"a decision fell back ({why.value}): {error}")
+    else:
+        log.error("a decision fell back (%s)", why.value, exc_info=error)
     return why
+
+
+def _say_once(text: str) -> None:
+    """Log what readyz says as well, and what may hold for every decision of an hour, at most once a minute."""
+    now = monotonic()
+    if now - _said.get(text, -AGAIN_SECONDS) >= AGAIN_SECONDS:
+        if len(_said) >= _MOST_SAID:
+            _said.clear()
+        _said[text] = now
+        log.error("%s", text)
 
 
 def fallback_of(use_case: UseCase, row: FeatureRow | None, request: Request, why: Degraded) -> Decision:

@@ -14,15 +14,15 @@ import msgspec
 from msgspec.structs import replace as alter
 
 from tillwise.decisions import receipts
-from tillwise.decisions.decision import Decision, Degraded, Reason, Request
-from tillwise.decisions.fallback import fallback_of, log, why_of
+from tillwise.decisions.decision import UNUSABLE, Decision, Degraded, Reason, Request
+from tillwise.decisions.fallback import fallback_of, why_of
 from tillwise.decisions.given import given_row
 from tillwise.decisions.models import InForce, Models
 from tillwise.decisions.question import Question
 from tillwise.decisions.receipt import FeaturesPart, Latency, ModelPart, PermitPart, Receipt, seed_of
 from tillwise.decisions.receipts import Kept
 from tillwise.decisions.use_case import Grounded, UseCase
-from tillwise.errors import Conflict, InvalidInput
+from tillwise.errors import ArtifactDamaged, Conflict, InvalidInput
 from tillwise.events.keys import order_code
 from tillwise.events.log import read_head
 from tillwise.events.people import find_pseudonym
@@ -53,6 +53,7 @@ class Trail:
     given: bool = False
     model: ModelPart | None = None
     fell_back: bool = False
+    unusable: bool = False
     bare: Request | None = None
     supersedes: str | None = None
     strangers: tuple[bool, bool] = (False, False)
@@ -118,6 +119,7 @@ class Walker:
         except (InvalidInput, Conflict):
             raise
         except Exception as error:  # a broken store or step must not break the page
+            trail.unusable = isinstance(error, ArtifactDamaged)
             return self._draft(question, trail, self._fall_back(question, trail, why_of(error)))
 
     def unrecorded(self, draft: Draft, why: Degraded) -> Draft:
@@ -204,14 +206,15 @@ class Walker:
     def _in_force(self, use_case: UseCase, snapshot: Snapshot) -> InForce | None:
         in_force = self._models.current(snapshot, use_case.name)
         if in_force is not None and in_force.features and in_force.features != use_case.definition:
-            log.warning("%s: the released model knows other feature definitions; train again", use_case.name)
-            return None
+            raise ArtifactDamaged(f"{use_case.name}: the released model knows other feature definitions; train again")
         return in_force
 
     def _fall_back(self, question: Question, trail: Trail, why: Degraded) -> Decision:
         trail.fell_back = True
         trail.model = None
         trail.bare = question.bare if trail.row is not None else grounded(question)
+        if trail.unusable:
+            trail.bare = replace(trail.bare, body={**trail.bare.body, UNUSABLE: True})
         return fallback_of(question.use_case, trail.row, trail.bare, why)
 
     def _draft(self, question: Question, trail: Trail, decision: Decision) -> Draft:

@@ -15,6 +15,7 @@ from tillwise.vocabulary.store import Snapshot, Transaction
 _COLUMNS: Final = (
     "item_id", "title", "category", "brand", "price", "cost", "currency", "in_stock", "active", "created",
 )  # fmt: skip
+_SAME: Final = "price IS excluded.price AND active = excluded.active AND (in_stock = 0) IS (excluded.in_stock = 0)"
 _SELECT: Final = f"SELECT {', '.join(_COLUMNS)}, body FROM items"
 
 
@@ -45,8 +46,8 @@ def upsert_items(transaction: Transaction, items: Iterable[Item], seq: int) -> i
     marks = ", ".join("?" * (len(_COLUMNS) + 3))
     changes = ", ".join(f"{name} = excluded.{name}" for name in (*_COLUMNS, "seq", "body"))
     transaction.run_many(
-        f"INSERT INTO items (code, {', '.join(_COLUMNS)}, seq, body) VALUES ({marks})"
-        f" ON CONFLICT (code) DO UPDATE SET {changes}",
+        f"INSERT INTO items (code, {', '.join(_COLUMNS)}, seq, body, turned) VALUES ({marks}, {seq:d})"
+        f" ON CONFLICT (code) DO UPDATE SET {changes}, turned = CASE WHEN {_SAME} THEN turned ELSE excluded.seq END",
         [
             (item.code, item.item_id, item.title, item.category, item.brand, item.price, item.cost, item.currency,
              item.in_stock, int(item.active), item.created, seq, msgspec.json.encode(item.attributes).decode())
@@ -60,12 +61,35 @@ def upsert_items(transaction: Transaction, items: Iterable[Item], seq: int) -> i
 
 def set_stock(transaction: Transaction, item_id: str, in_stock: int, seq: int) -> None:
     """Set the units on hand of a known item."""
-    transaction.run("UPDATE items SET in_stock = ?, seq = ? WHERE code = ?", (in_stock, seq, code_of(item_id)))
+    transaction.run(
+        "UPDATE items SET in_stock = ?1, seq = ?2,"
+        " turned = CASE WHEN (in_stock = 0) IS (?1 = 0) THEN turned ELSE ?2 END WHERE code = ?3",
+        (in_stock, seq, code_of(item_id)),
+    )
 
 
 def set_price(transaction: Transaction, item_id: str, price: int, seq: int) -> None:
     """Set the price of a known item, in minor units."""
-    transaction.run("UPDATE items SET price = ?, seq = ? WHERE code = ?", (price, seq, code_of(item_id)))
+    transaction.run(
+        "UPDATE items SET price = ?1, seq = ?2, turned = CASE WHEN price IS ?1 THEN turned ELSE ?2 END WHERE code = ?3",
+        (price, seq, code_of(item_id)),
+    )
+
+
+def turned_since(snapshot: Snapshot, seq: int) -> list[tuple[int, int | None, int, int | None]]:
+    """Return (code, in_stock, active, price) of every item that sold out, came back or changed its price after `seq`.
+
+    A count that went from 5 to 4 changes nothing that may be shown, and is not among them.
+    """
+    rows = snapshot.all("SELECT code, in_stock, active, price FROM items WHERE turned > ? ORDER BY code", (seq,))
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
+def upgrade(transaction: Transaction) -> None:
+    """Give the catalogue of an earlier release what it lacks; repeating it changes nothing."""
+    if "turned" not in {row[1] for row in transaction.all("PRAGMA table_info(items)")}:
+        transaction.run("ALTER TABLE items ADD COLUMN turned INTEGER NOT NULL DEFAULT 0")
+    transaction.run("CREATE INDEX IF NOT EXISTS items_turned ON items (turned)")
 
 
 def read_items(snapshot: Snapshot, codes: Collection[int] | None = None) -> dict[int, Item]:

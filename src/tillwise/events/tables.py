@@ -70,7 +70,7 @@ CATALOG: Final = (
     "CREATE TABLE IF NOT EXISTS codes (code INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT",
     "CREATE TABLE IF NOT EXISTS items (code INTEGER PRIMARY KEY, item_id TEXT NOT NULL, title TEXT, category TEXT,"
     " brand TEXT, price INTEGER, cost INTEGER, currency TEXT, in_stock INTEGER, active INTEGER NOT NULL DEFAULT 1,"
-    " created INTEGER, seq INTEGER NOT NULL, body TEXT NOT NULL) STRICT",
+    " created INTEGER, seq INTEGER NOT NULL, body TEXT NOT NULL, turned INTEGER NOT NULL DEFAULT 0) STRICT",
 )
 IMPORTS: Final = (
     "CREATE TABLE IF NOT EXISTS imports (mapping TEXT NOT NULL, source TEXT NOT NULL, file TEXT NOT NULL,"

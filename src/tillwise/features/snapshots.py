@@ -8,24 +8,22 @@ the subject-free stream; a count below SMALL_COUNT is 0, so that no single perso
 from __future__ import annotations
 
 import io
-import os
-import threading
 import zipfile
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tillwise.errors import ArtifactDamaged, StoreUnavailable
+from tillwise.errors import ArtifactDamaged
+from tillwise.events.catalog import texts_of
 from tillwise.events.types import event_code, line_code
 from tillwise.features.feature import DAY, HOUR
 from tillwise.vocabulary.canonical import digest
 from tillwise.vocabulary.codes import code_of
 from tillwise.vocabulary.purpose import Purpose
-from tillwise.vocabulary.store import Snapshot
+from tillwise.vocabulary.store import Row, Snapshot
 
 SMALL_COUNT: Final = 3
 """Counts below this are shown as 0."""
@@ -35,8 +33,6 @@ UNKNOWN: Final = -1
 """Stands for an unknown price, cost, stock or date."""
 NOTHING: Final = 0
 """Stands for an unknown category or brand."""
-PATIENCE: Final = 2 * HOUR
-"""How much older than the newest boundary a snapshot may be while the new one is being built."""
 _NUMBERS: Final = ("codes", "bought", "viewed", "price", "cost", "stock", "active", "category", "brand", "created")
 _TEXTS: Final = ("item_ids", "titles", "categories", "brands")
 
@@ -154,6 +150,7 @@ def _texts(blob: bytes, sizes: Ints) -> tuple[str, ...]:
     return tuple(blob[end - size : end].decode() for end, size in zip(ends, sizes.tolist(), strict=True))
 
 
+_BUYING: Final = line_code("Order Completed")
 _COUNTS_SQL: Final = """SELECT item, type, {sums} FROM by_shop
  WHERE at >= ? AND at < ? AND type IN (?, ?, ?) AND epoch <= ? AND simulated = ? AND (purposes & ?) = ?
  AND item IS NOT NULL GROUP BY item, type"""
@@ -169,13 +166,15 @@ def build(snapshot: Snapshot, at: int, epoch: int, *, simulated: bool = False, p
 
     A row counts when it lies strictly before the boundary, so that two builds with the same log agree however far the
     log has gone on. Prices and stock are the catalogue's as it is now; with `past` they are overruled by the newest
-    change before the boundary, for a moment in history.
+    change before the boundary, for a moment in history. What was sold without being in the catalogue is there by its id
+    alone: orders come with a server's key, so it exists.
     """
     edge = boundary(at)
-    rows = snapshot.all(_ITEMS_SQL)
+    counted = _counted(snapshot, edge, epoch, simulated=simulated)
+    rows = _with_sold(snapshot, snapshot.all(_ITEMS_SQL), counted)
     codes = np.array([row[0] for row in rows], dtype=np.int64)
     places = {code: index for index, code in enumerate(codes.tolist())}
-    bought, viewed = _counts(snapshot, edge, epoch, places, simulated=simulated)
+    bought, viewed = _counts(counted, places)
     prices = _column(rows, 5, UNKNOWN)
     stock = _column(rows, 7, UNKNOWN)
     if past:
@@ -198,18 +197,30 @@ def _codes(rows: list[Any], index: int) -> Ints:
     return np.array([known.get(row[index], NOTHING) for row in rows], dtype=np.int64)
 
 
-def _counts(snapshot: Snapshot, edge: int, epoch: int, places: dict[int, int], *, simulated: bool) -> tuple[Ints, Ints]:
-    bought = np.zeros((len(places), len(WINDOWS)), dtype=np.int64)
-    viewed = np.zeros_like(bought)
+def _counted(snapshot: Snapshot, edge: int, epoch: int, *, simulated: bool) -> list[Row]:
+    """Return (item, type, count per window)."""
     sums = ", ".join("SUM(CASE WHEN at >= ? THEN 1 ELSE 0 END)" for _ in WINDOWS)
     starts = [edge - days * DAY for days in WINDOWS]
-    buying = line_code("Order Completed")
-    types = (buying, event_code("Product Viewed"), event_code("Product Added"))
+    types = (_BUYING, event_code("Product Viewed"), event_code("Product Added"))
     mask = Purpose.OPERATIONS.bit
     params = (*starts, min(starts), edge, *types, epoch, int(simulated), mask, mask)
-    for item, kind, *counts in snapshot.all(_COUNTS_SQL.format(sums=sums), params):
+    return snapshot.all(_COUNTS_SQL.format(sums=sums), params)
+
+
+def _with_sold(snapshot: Snapshot, rows: list[Row], counted: list[Row]) -> list[Row]:
+    known = {row[0] for row in rows}
+    sold = {item for item, kind, *_ in counted if kind == _BUYING} - known
+    bare = (None,) * 6
+    found = [(code, item_id, *bare, 1, None) for code, item_id in texts_of(snapshot, sold).items()]
+    return sorted([*rows, *found], key=lambda row: row[0]) if found else rows
+
+
+def _counts(counted: list[Row], places: dict[int, int]) -> tuple[Ints, Ints]:
+    bought = np.zeros((len(places), len(WINDOWS)), dtype=np.int64)
+    viewed = np.zeros_like(bought)
+    for item, kind, *counts in counted:
         if item in places:
-            target = bought if kind == buying else viewed
+            target = bought if kind == _BUYING else viewed
             target[places[item]] += counts
     for counts_of in (bought, viewed):
         counts_of[counts_of < SMALL_COUNT] = 0
@@ -228,101 +239,3 @@ def _apply_changes(
             prices[places[item]] = amount
         elif kind == stock_changed and quantity is not None:
             stock[places[item]] = max(quantity, 0)
-
-
-class SnapshotShelf:
-    """Item snapshots of a shop: the newest in memory, all on disk by name. Without a folder they live in memory only.
-
-    Thread-safe. Real and simulated rows have snapshots of their own. Whoever asks first for a new boundary builds it,
-    unless `refresh` is called regularly: then building never stands in the way of a request.
-    """
-
-    def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder
-        self._known: dict[str, ItemSnapshot] = {}
-        self._current: dict[bool, ItemSnapshot] = {}
-        self._refreshed = False
-        self._lock = threading.Lock()
-
-    def current(self, snapshot: Snapshot, at: int, epoch: int, *, simulated: bool = False) -> ItemSnapshot:
-        """Return the snapshot of the newest boundary at or before `at`, the end of the log.
-
-        While `refresh` keeps the shelf, or somebody is building the new one, a request may get the boundary before;
-        the receipt names what it got.
-        """
-        edge = boundary(at)
-        held = self._current.get(simulated)
-        if held is not None:
-            late = edge - held.boundary
-            if not late and held.epoch == epoch:
-                return held
-            # Somebody else is building it already, or will: nobody waits for that.
-            if 0 <= late <= PATIENCE and (self._refreshed or self._lock.locked()):
-                return held
-        return self._build(snapshot, edge, epoch, simulated=simulated)
-
-    def refresh(self, snapshot: Snapshot, at: int, epoch: int, *, simulated: bool = False) -> ItemSnapshot:
-        """Build the newest boundary if it is not there; call it at least every few minutes, outside of requests."""
-        self._refreshed = True
-        return self._build(snapshot, boundary(at), epoch, simulated=simulated)
-
-    def newest(self, *, simulated: bool = False) -> ItemSnapshot | None:
-        """Return the newest snapshot in memory without reading anything, or None."""
-        return self._current.get(simulated)
-
-    def _build(self, snapshot: Snapshot, edge: int, epoch: int, *, simulated: bool) -> ItemSnapshot:
-        with self._lock:
-            held = self._current.get(simulated)
-            if held is None or (held.boundary, held.epoch) != (edge, epoch):
-                held = build(snapshot, edge, epoch, simulated=simulated)
-                self.save(held)
-                self._current[simulated] = held
-            return held
-
-    def save(self, items: ItemSnapshot) -> str:
-        """Keep a snapshot and return its name; on disk it is whole or not there, and stays through a power cut.
-
-        Raises StoreUnavailable when the disk does not take it: what a receipt names must be there to replay it.
-        """
-        if self._folder is not None:
-            target = self._folder / f"{items.name.removeprefix('sha256:')}.npz"
-            try:
-                if not target.exists() or target.stat().st_size != len(items.data):
-                    self._folder.mkdir(parents=True, exist_ok=True)
-                    _replace_durably(target, items.data)
-            except OSError as error:
-                raise StoreUnavailable(f"item snapshot {items.name} cannot be kept: {error.strerror}") from error
-        self._known[items.name] = items
-        while len(self._known) > 8 and self._folder is not None:
-            self._known.pop(next(iter(self._known)))
-        return items.name
-
-    def load(self, name: str) -> ItemSnapshot:
-        """Return a snapshot by its name; raise ArtifactDamaged when it is missing or its bytes differ from its name."""
-        if name in self._known:
-            return self._known[name]
-        if self._folder is None:
-            raise ArtifactDamaged(f"item snapshot {name[:80]} is not kept")
-        try:
-            data = (self._folder / f"{name.removeprefix('sha256:')}.npz").read_bytes()
-        except OSError as error:
-            raise ArtifactDamaged(f"item snapshot {name[:80]} cannot be read from {error.filename}") from error
-        if digest(data) != name:
-            raise ArtifactDamaged(f"item snapshot {name[:80]} was changed on disk; restore it from your backup")
-        items = read_item_snapshot(data)
-        self._known[name] = items
-        return items
-
-
-def _replace_durably(target: Path, data: bytes) -> None:
-    partial = target.with_suffix(f".{os.getpid()}")
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, target)
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -85,11 +85,12 @@ def score(
     """
     if out.suffix not in (".parquet", ".csv"):
         raise InvalidInput(f"'{out.name}' is neither a .parquet nor a .csv file", field="out")
+    if not out.parent.is_dir():
+        raise InvalidInput(f"there is no folder {out.parent}: make it first", field="out")
     if outlet is not None:
         outlet.check(use_case, COLUMNS)  # before anybody is decided about
     listener = progress or Silent()
     listener.start(total, f"score {use_case.name}")
-    out.parent.mkdir(parents=True, exist_ok=True)
     mine = [out.with_name(f".{out.stem}.{os.getpid()}{end}") for end in (".csv", ".leaving.csv", ".parquet")]
     try:
         left_out, table = _decide(use_case, road.batch, requests, mine[0], listener)

@@ -7,6 +7,7 @@ two steps, and "who answered at time t" stays true for ever.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, Literal
 
 import msgspec
@@ -169,6 +170,14 @@ class Releases:
         if row is None:
             raise NotFound(f"no model card of {version[:80]} is kept here")
         return read_card(row[0].encode())
+
+    def simulated(self, snapshot: Snapshot, release: Release) -> bool:
+        """Return True when who answers learnt from simulated data."""
+        if release.version is None:
+            return False
+        with suppress(NotFound):
+            return self.card(snapshot, release.version).simulated
+        return False
 
     def _append(
         self, transaction: Transaction, use_case: str, choice: Choice, *, who: str, restores: int | None

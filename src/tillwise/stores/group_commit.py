@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from queue import Empty, SimpleQueue
+from time import monotonic
 from typing import Any, Final, Protocol, TypeVar
 
 from tillwise.errors import StoreUnavailable
@@ -20,6 +21,10 @@ T = TypeVar("T")
 Work = tuple[Callable[[Transaction], Any], "Future[Any]"]
 GROUP_LIMIT: Final = 256
 """Pieces of work in one transaction at most: bounds how long another process waits for the write lock."""
+
+
+TROUBLE_SECONDS: Final = 10.0
+"""How long a failed commit is remembered: a small one may pass on a disk that is too full for the next."""
 
 
 class Writer(Protocol):
@@ -55,6 +60,7 @@ class GroupCommit:
         self._lock = threading.Lock()
         self._closed = False
         self._held: list[Work] | None = None
+        self._failed: tuple[float, str] | None = None
         self._thread = threading.Thread(target=self._serve, name="tillwise-commit", daemon=True)
         self._thread.start()
 
@@ -69,6 +75,11 @@ class GroupCommit:
             else:
                 self._held.append((work, future))
         return future
+
+    def trouble(self) -> str | None:
+        """Return what a commit of the last TROUBLE_SECONDS failed of, None when all went well."""
+        failed = self._failed
+        return failed[1] if failed is not None and monotonic() - failed[0] < TROUBLE_SECONDS else None
 
     def hold(self) -> None:
         """Let work gather until `release`; whoever holds must release soon."""
@@ -158,12 +169,12 @@ class GroupCommit:
                 waiting.append(item)
         return waiting
 
-    @staticmethod
-    def _fail(group: list[Work], error: BaseException) -> None:
+    def _fail(self, group: list[Work], error: BaseException) -> None:
         failure = error
         if not isinstance(error, StoreUnavailable):
             failure = StoreUnavailable(f"the row store could not commit: {error}")
             failure.__cause__ = error
+        self._failed = (monotonic(), str(failure))
         for _, future in group:
             if not future.done():
                 with suppress(InvalidStateError):

@@ -91,6 +91,9 @@ class SqliteStore:
     def release(self) -> Future[Any] | None:
         return self._commits.release()
 
+    def trouble(self) -> str | None:
+        return self._commits.trouble()
+
     def create(self, tables: Sequence[str]) -> None:
         def work(transaction: Transaction) -> None:
             for statement in tables:

@@ -64,6 +64,10 @@ class Store(Protocol):
         """Let what has gathered be committed; return the future of the last of it, None when nothing came."""
         ...
 
+    def trouble(self) -> str | None:
+        """Return what a commit of this process failed of within the last seconds, None when all went well."""
+        ...
+
     def create(self, tables: Sequence[str]) -> None:
         """Execute the `CREATE … IF NOT EXISTS` statements of a room."""
         ...

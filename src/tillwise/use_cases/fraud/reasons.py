@@ -25,6 +25,7 @@ _NAMED: Final = {
 }  # fmt: skip
 """Keys an order may leave out, each with its column `has_…`."""
 _NONE_BEFORE: Final = "no earlier payment of this person to compare with"
+_NOT_COMPARED: Final = "the amount cannot be compared with earlier payments of this person"
 _FIRST: Final = "no payment attempt of this person is known from the last half year"
 _LOWERS: Final = Direction(lowers=" (lowers the risk)")
 
@@ -44,7 +45,9 @@ def _seen(key: str, last: str, what: str) -> dict[str, Phrase]:
 
 
 PLAIN: Final[dict[str, Phrase]] = {
-    "order_amount": Phrase("the order is over {value}", "money", unknown="the order names no amount", group="amount"),
+    "order_amount": Phrase(
+        "the order is over {value}", "money", unknown="the order names no amount in the shop's currency", group="amount"
+    ),
     "hour": Phrase("it is {value} o'clock (UTC)", group="hour"),
     "night": Phrase("it is night (UTC)", "flag", none="it is not night (UTC)", group="hour"),
     "amount_24h_subject": Phrase("{value} tried by this person in a day", "money", unknown=_NONE_BEFORE),
@@ -56,12 +59,12 @@ PLAIN: Final[dict[str, Phrase]] = {
         group="amount_ratio",
     ),
     "amount_ratio": Phrase(
-        "the order is {value} times this person's usual amount", "number", unknown=_NONE_BEFORE, group="amount_ratio"
+        "the order is {value} times this person's usual amount", "number", unknown=_NOT_COMPARED, group="amount_ratio"
     ),
     "amount_above_max": Phrase(
         "larger than any payment this person tried in half a year", "flag",
         none="not larger than every payment this person tried in half a year",
-        unknown=_NONE_BEFORE, group="amount_ratio",
+        unknown=_NOT_COMPARED, group="amount_ratio",
     ),
     "account_age": Phrase(
         "the account was opened {value} ago", "duration", unknown="nobody knows how old the account is"

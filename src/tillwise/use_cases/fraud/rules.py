@@ -44,6 +44,12 @@ def _mismatch(values: Values, limits: RuleLimits) -> float | None:
     return None
 
 
+def _foreign(values: Values, limits: RuleLimits) -> float | None:
+    return 1.0 if values.get(FOREIGN) else None
+
+
+FOREIGN: Final = "foreign_currency"
+"""Says, beside the columns, that the order is in another currency than the shop's."""
 RULES: Final = (
     Rule("velocity_cap", REVIEW, _at_least("attempts_1h_device", lambda x: x.attempts_1h_device),
          "{n:.0f} payment attempts from this device in an hour"),
@@ -61,6 +67,8 @@ RULES: Final = (
          "the order is larger than the limit above which people look", request_only=True),
     Rule("country_mismatch", CHALLENGE, _mismatch,
          "billing and shipping country differ on a large order", request_only=True),
+    Rule(FOREIGN, REVIEW, _foreign,
+         "the order is in another currency than the shop's, so its amount could not be judged", request_only=True),
 )  # fmt: skip
 """In the order in which their reasons are shown."""
 

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from tillwise.decisions.counterfactual import Known, Way
-from tillwise.decisions.decision import Decision, Degraded, Explain, Reason, Request
+from tillwise.decisions.decision import UNUSABLE, Decision, Degraded, Explain, Reason, Request
 from tillwise.decisions.use_case import UseCase
 from tillwise.errors import ConfigurationError
 from tillwise.events.keys import order_code, person_code
@@ -27,7 +27,7 @@ from tillwise.use_cases.fraud.features import FEATURES, REQUEST
 from tillwise.use_cases.fraud.learning import FraudLearner
 from tillwise.use_cases.fraud.policy import APPROVE, DECLINE, REVIEW, FraudPolicy, RuleLimits, stricter
 from tillwise.use_cases.fraud.reasons import score_reasons
-from tillwise.use_cases.fraud.rules import Spoken, apply
+from tillwise.use_cases.fraud.rules import FOREIGN, Spoken, apply
 from tillwise.use_cases.fraud.ways import ways
 from tillwise.vocabulary.canonical import Json
 from tillwise.vocabulary.purpose import Purpose
@@ -43,9 +43,12 @@ _PLACES: Final[Mapping[str, tuple[str, ...]]] = {
 """Where a request's body holds each person-like key."""
 
 
-def order_numbers(body: Json, at: int) -> dict[str, float | None]:
-    """Return the request columns of a parsed body at a log-clock time: exactly what training reads from the event."""
-    amount = _inside(body, ("order", "amount"))
+def order_numbers(body: Json, at: int, currency: str = "") -> dict[str, float | None]:
+    """Return the request columns of a parsed body at a log-clock time: exactly what training reads from the event.
+
+    An amount in another currency than the shop's is unknown: no limit, cost or feature is in that currency.
+    """
+    amount = None if is_foreign(body, currency) else _inside(body, ("order", "amount"))
     billing, shipping = _inside(body, ("billing", "country")), _inside(body, ("shipping", "country"))
     known = billing is not None and shipping is not None
     return {
@@ -54,6 +57,12 @@ def order_numbers(body: Json, at: int) -> dict[str, float | None]:
         "hour": float(at // HOUR % 24),
         **{f"has_{key}": float(bool(_inside(body, place))) for key, place in _PLACES.items()},
     }
+
+
+def is_foreign(body: Json, currency: str) -> bool:
+    """Return True for an order in another currency than the shop's."""
+    named = _inside(body, ("order", "currency"))
+    return bool(named and currency) and named != currency
 
 
 def _inside(body: Json, path: tuple[str, ...]) -> Any:
@@ -66,20 +75,24 @@ def _inside(body: Json, path: tuple[str, ...]) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class FraudSteps:
-    """Know, think, act for one order. Without `secrets` no person-like key can be looked up, and none is."""
+    """Know, think, act for one order. Without `secrets` no person-like key can be looked up, and none is.
+
+    `currency` is the shop's own.
+    """
 
     policy: FraudPolicy = field(default_factory=FraudPolicy)
     secrets: Secrets | None = None
     features: FeatureSet = FEATURES
+    currency: str = ""
 
     def know(self, permit: Permit, request: Request, snapshot: Snapshot) -> FeatureRow:
         """Read velocity, sharing and history of the order's keys, and how full the review queue is."""
-        numbers, day_ago = order_numbers(request.body, permit.point.at), permit.point.at - DAY
-        opened = opened_since(snapshot, NAME, day_ago, simulated=request.simulated)
+        numbers = order_numbers(request.body, permit.point.at, self.currency)
         facts: Json = {
             "currency": _inside(request.body, ("order", "currency")) or "",
+            "foreign": is_foreign(request.body, self.currency),
             "numbers": numbers,
-            "open_reviews": opened,
+            "open_reviews": opened_since(snapshot, NAME, permit.point.at - DAY, simulated=request.simulated),
         }
         if not permit.granted:
             columns = self.features.columns
@@ -101,7 +114,7 @@ class FraudSteps:
 
     def act(self, score: Score, seed: int, explain: Explain) -> Decision:
         """Take the cheapest action the rules allow; let a few declined orders pass by lot, and say with what chance."""
-        values = _values(score.row)
+        values = _said(score.row)
         spoken = apply(values, self.policy.limits)
         amount, probability = values.get("order_amount") or 0.0, score.value or 0.0
         cheapest = self.policy.choose(probability, amount, int(score.row.facts.get("open_reviews", 0)))
@@ -113,21 +126,23 @@ class FraudSteps:
             action = APPROVE if passed else DECLINE
             rules += ["random_pass"] if passed else []
             result = {"propensity": chance if passed else 1.0 - chance, "random_pass": passed}
-        told = score_reasons(score, explain, str(score.row.facts.get("currency", "")))
+        facts = score.row.facts  # what is known of a person is in the shop's own currency, whatever the order is in
+        told = score_reasons(score, explain, self.currency if facts.get("foreign") else str(facts.get("currency", "")))
         reasons = (*spoken.reasons, *told) or (_score_alone(probability, action),)
         return Decision(action, reasons, score=probability, result=result, rules=tuple(rules))
 
     def fallback(self, row: FeatureRow | None, request: Request, why: Degraded) -> Decision:
         """Let the declared rules answer.
 
-        Without a profile they see the order alone and go up to `review`. After a failure nothing above
-        `fail_open_amount` is approved; where only a model is missing, the rules decide.
+        Without a profile they see the order alone and go up to `review`. After a failure, a released model that cannot
+        be used among them, nothing above `fail_open_amount` is approved; where none was released, the rules decide.
         """
         profiled = row is not None and row.permit.granted
-        values = _values(row) if row is not None else dict(order_numbers(request.body, 0))
+        values = _said(row) if row is not None else self._bare(request.body)
         spoken = apply(values, self.policy.limits, request_only=not profiled)
         action, reasons, rules = spoken.action, list(spoken.reasons), list(spoken.codes)
-        if why in _FAILURES and (values.get("order_amount") or 0.0) > self.policy.fail_open_amount:
+        failed = why in _FAILURES or request.body.get(UNUSABLE) is True
+        if failed and (values.get("order_amount") or 0.0) > self.policy.fail_open_amount:
             action = stricter(action, REVIEW)
             reasons.append(Reason("failure", "Part of the check failed, so a person should look", 1.0))
             rules.append("fail_closed")
@@ -145,6 +160,10 @@ class FraudSteps:
         """Return the row with other values; ratios and flags follow from them."""
         known = {**_values(row), **values}
         return replace(row, values=_online(self.features).plan.derive(known))
+
+    def _bare(self, body: Json) -> dict[str, float | None]:
+        numbers = order_numbers(body, 0, self.currency)
+        return {**numbers, FOREIGN: float(is_foreign(body, self.currency))}
 
     def _keys(self, permit: Permit, body: Json) -> dict[str, int | None]:
         keys: dict[str, int | None] = {"subject": permit.subject if permit.subject is not None else permit.anonymous}
@@ -164,14 +183,24 @@ def _values(row: FeatureRow) -> dict[str, float | None]:
     return dict(zip(row.columns, row.values, strict=True))
 
 
+def _said(row: FeatureRow) -> dict[str, float | None]:
+    """Return what the rules read: the columns, and what is said of the order beside them."""
+    return {**_values(row), FOREIGN: float(bool(row.facts.get("foreign")))}
+
+
 def _score_alone(probability: float, action: str) -> Reason:
     return Reason("score", f"With a fraud risk of {probability:.1%}, to {action} costs the shop least", 1.0)
 
 
 def fraud(
-    secrets: Secrets | None = None, policy: Mapping[str, Any] | None = None, extra: tuple[Aggregate, ...] = ()
+    secrets: Secrets | None = None,
+    policy: Mapping[str, Any] | None = None,
+    extra: tuple[Aggregate, ...] = (),
+    currency: str = "",
 ) -> UseCase:
     """Return the use case of a shop; `policy` replaces single values of the default policy, `extra` adds features.
+
+    `currency` is the one its amounts, limits and costs are in.
 
     Raises ConfigurationError naming the value that cannot be used.
     """
@@ -184,7 +213,7 @@ def fraud(
         name=NAME,
         purpose=Purpose.FRAUD_PREVENTION,
         features=features,
-        steps=FraudSteps(chosen, secrets, features),
+        steps=FraudSteps(chosen, secrets, features, currency),
         policy=chosen,
         unrecorded=REVIEW,
         adverse=frozenset({"challenge", "review", "decline"}),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from tillwise.decisions.use_case import UseCase
-from tillwise.features.snapshots import SnapshotShelf
+from tillwise.features.shelf import SnapshotShelf
 from tillwise.use_cases.recommendations.history import readings
 from tillwise.use_cases.recommendations.policy import RecommendationPolicy
 from tillwise.use_cases.recommendations.steps import FEATURES, RecommendationSteps

@@ -83,6 +83,8 @@ def _text(voice: _Voice, items: ItemSnapshot, place: int, kinds: dict[int, str])
     if voice.source is None:
         return "Fits what you chose before"
     source, kind = items.places[voice.source], kinds.get(voice.source)
-    title = (items.titles[source] or items.item_ids[source]) + ("" if kind is None else f", {_DID[kind]}")
-    said = _SAYS.get(voice.code, "Fits")
-    return f"{said} {title}" if len(kinds) == 1 else f"{said} things you chose, above all {title}"
+    title, said = items.titles[source] or items.item_ids[source], _SAYS.get(voice.code, "Fits")
+    if kind is None:  # it stands on the page or in the cart
+        return f"{said} {title}"
+    told = f"{title}, {_DID[kind]}"
+    return f"{said} {told}" if len(kinds) == 1 else f"{said} things you chose, above all {told}"

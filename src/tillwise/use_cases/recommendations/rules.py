@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
@@ -24,6 +26,10 @@ OUT_OF_STOCK: Final = "out_of_stock"
 @lru_cache(maxsize=8)
 def standing_blocks(items: ItemSnapshot, policy: RecommendationPolicy) -> Blocks:
     """Return what is hidden from everybody as long as snapshot and policy stay the same."""
+    return _standing(items, policy)
+
+
+def _standing(items: ItemSnapshot, policy: RecommendationPolicy) -> Blocks:
     blocks = {"inactive": items.active == 0, OUT_OF_STOCK: items.stock == 0}
     if policy.excluded:
         blocks["excluded_by_shop"] = members(items, policy.excluded)
@@ -36,7 +42,7 @@ def standing_blocks(items: ItemSnapshot, policy: RecommendationPolicy) -> Blocks
 def blocks_of(items: ItemSnapshot, policy: RecommendationPolicy, facts: Json) -> Blocks:
     """Return every rule that hides something from this request's list."""
     filters = facts["filters"]
-    blocks = dict(standing_blocks(items, policy))
+    blocks, price = as_of_now(items, policy, facts.get("turned", []))
     if filters.get("in_stock") is False:
         blocks.pop(OUT_OF_STOCK, None)
     if facts["candidates"] is not None:
@@ -45,7 +51,7 @@ def blocks_of(items: ItemSnapshot, policy: RecommendationPolicy, facts: Json) ->
         wanted = np.array([code_of(text) for text in filters["categories"]], dtype=np.int64)
         blocks["filter_category"] = ~np.isin(items.category, wanted)
     if filters.get("max_price") is not None:
-        blocks["filter_price"] = (items.price == UNKNOWN) | (items.price > filters["max_price"])
+        blocks["filter_price"] = (price == UNKNOWN) | (price > filters["max_price"])
     if facts["exclude"]:
         blocks["excluded_by_caller"] = coded(items, facts["exclude"])
     if facts["cart"]:
@@ -56,6 +62,34 @@ def blocks_of(items: ItemSnapshot, policy: RecommendationPolicy, facts: Json) ->
     if rested:
         blocks["bought_recently"] = coded(items, list(rested)) & ~_consumable(items, policy)
     return blocks
+
+
+def as_of_now(
+    items: ItemSnapshot, policy: RecommendationPolicy, turned: Sequence[Sequence[int | None]]
+) -> tuple[Blocks, NDArray[np.int64]]:
+    """Return the standing blocks and the prices with what has turned since the snapshot: [code, stock, active, price].
+
+    A ranking may be an hour old; what is sold out, switched off or dearer now may not be shown as it was.
+    """
+    standing, known = dict(standing_blocks(items, policy)), items.places
+    rows = [row for row in turned if row[0] in known]
+    if not rows:
+        return standing, items.price
+    index = np.array([known[row[0] or 0] for row in rows], dtype=np.int64)
+    now = items.take(np.sort(index))
+    stock, active, price = (
+        np.array([UNKNOWN if row[column] is None else row[column] for row in rows], dtype=np.int64)[np.argsort(index)]
+        for column in (1, 2, 3)
+    )
+    fresh = _standing(replace(now, stock=stock, active=active, price=price), policy)
+    blocks = {}
+    for rule in dict.fromkeys((*standing, *fresh)):
+        mask = standing[rule].copy() if rule in standing else np.zeros(len(items), dtype=bool)
+        mask[np.sort(index)] = fresh.get(rule, False)
+        blocks[rule] = mask
+    prices = items.price.copy()
+    prices[np.sort(index)] = price
+    return blocks, prices
 
 
 def open_items(items: ItemSnapshot, blocks: Blocks) -> Mask:

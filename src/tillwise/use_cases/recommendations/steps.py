@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from tillwise.decisions.decision import Decision, Degraded, Explain, ListedItem, Reason, Request
 from tillwise.errors import InvalidInput
+from tillwise.events.catalog import turned_since
 from tillwise.events.log import read_head
 from tillwise.features.feature import DAY, FeatureSet
 from tillwise.features.row import FeatureRow
-from tillwise.features.snapshots import UNKNOWN, ItemSnapshot, SnapshotShelf
+from tillwise.features.shelf import SnapshotShelf
+from tillwise.features.snapshots import UNKNOWN, ItemSnapshot
 from tillwise.models.ranking.blend import DECIMALS, BlendModel, total_of
 from tillwise.models.score import Part, Score, ScoredItem
 from tillwise.privacy.permit import Permit
@@ -56,7 +58,8 @@ class RecommendationSteps:
     policy: RecommendationPolicy
 
     def know(self, permit: Permit, request: Request, snapshot: Snapshot) -> FeatureRow:
-        """Read the item snapshot of the newest full hour and, as far as permitted, the person's newest actions.
+        """Read the item snapshot of the newest full hour, what has turned since (sold out, back, another price) and, as
+        far as permitted, the person's newest actions.
 
         Raises InvalidInput when the body is not a question for a list.
         """
@@ -64,6 +67,7 @@ class RecommendationSteps:
         facts["history"] = self._history(permit, snapshot, simulated=request.simulated)
         facts["simulated"] = request.simulated
         items = self.shelf.current(snapshot, read_head(snapshot).at, permit.point.epoch, simulated=request.simulated)
+        facts["turned"] = [list(each) for each in turned_since(snapshot, self.shelf.seen(items))]
         return FeatureRow(permit, FEATURES.hash, (), (), facts, items.name)
 
     def recall(self, permit: Permit, row: FeatureRow, snapshot: Snapshot) -> FeatureRow:
@@ -90,10 +94,11 @@ class RecommendationSteps:
         """Hide, pin, cap, vary and explore, by the policy; say why for every item."""
         facts = score.row.facts
         known = bool(facts["history"])
-        context = facts["item"] is not None or bool(facts["cart"])
+        items = self._items(score.row)
+        context = any(code in items.places for code in (*facts["cart"], facts["item"]))
         why = None if known else Degraded.NO_HISTORY
         first = _PERSONAL if known else _CONTEXT if context else _WHY[Degraded.NO_HISTORY]
-        return self._decide(score.items, facts, self._items(score.row), seed, explain, why, first)
+        return self._decide(score.items, facts, items, seed, explain, why, first)
 
     def fallback(self, row: FeatureRow | None, request: Request, why: Degraded) -> Decision:
         """Answer with popular items, those like the page or cart first; nothing personal is used."""
