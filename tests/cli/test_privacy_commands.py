@@ -143,3 +143,20 @@ def test_a_copy_of_somebodys_data_never_goes_into_an_older_file(lived: tuple[Pat
 def test_nobody_known_is_answered_too(lived: tuple[Path, str]) -> None:
     """A request about somebody never seen is done: nothing is held."""
     assert told(lived[0], "erase", "nobody", *ASKING)["result"] == {"held": "nothing"}
+
+
+@pytest.mark.parametrize("place", ["Germany", "D", "DE-", "DE_BE", "US-CALI", "1X", "DE BE"])
+def test_a_place_that_is_no_code_is_refused(lived: tuple[Path, str], place: str) -> None:
+    """It would silently stand for the strictest law: no request is taken in, and the line says what is wanted."""
+    shop, _ = lived
+    before = told(shop, "requests", "list", "--all")
+    for command in (("access", "c-9"), ("erase", "c-9"), ("rectify", "c-9", "country=FR")):
+        assert "no ISO 3166 code" in told(shop, *command, "--place", place, code=2)
+    assert told(shop, "requests", "list", "--all") == before
+
+
+def test_a_place_may_be_written_as_people_write_it(lived: tuple[Path, str]) -> None:
+    """Small letters, and UK for GB."""
+    shop, _ = lived
+    for place, law in (("de", "GDPR 12(3)"), ("uk", "UK GDPR 12, 12A: the clock stops for identity and clarification")):
+        assert told(shop, "access", f"nobody-{place}", "--place", place, "--identity-checked")["law"] == law

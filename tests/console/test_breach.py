@@ -141,3 +141,20 @@ def test_who_saw_one_person_is_told_with_when_and_why(caller: Client, shop: ToyS
     assert [(read.who, read.reason) for read in found] == [
         (key_id(shop, "decide"), "complaint 12"), ("p-1", "audit"),
     ]  # fmt: skip
+
+
+def test_a_dry_run_is_seen_by_both_questions(caller: Client, shop: ToyShop) -> None:
+    """A key that asks and leaves no receipt saw the person all the same: who-saw counts them, and they find it."""
+    key, text = create_key(shop.store, "decide", scopes=["decide:churn"])
+    other = Client(create_api(shop), {"new": text})
+    asked = {"subject": "u-2", "place": {"country": "US"}, "dry_run": True, "explain": "full"}
+    assert other.post("/predict/churn", role="new", json=asked).json()["recorded"] is False
+    other.close()
+    found = of_key(shop, key.key_id)
+    assert found.saw == {pseudonym(shop, "u-2"): 1}
+    assert found.could == {pseudonym(shop, "u-2")}
+    assert [(read.what, read.reason) for read in found.reads] == [("decide:churn", "dry run of churn")]
+    assert {"decisions", "behaviour", "orders"} == set(found.categories)
+    with shop.store.snapshot() as snapshot:
+        about = reads_of(snapshot, find_person(snapshot, shop.secrets, "u-2"))
+    assert [(read.who, read.reason) for read in about] == [(key.key_id, "dry run of churn")]

@@ -96,3 +96,30 @@ def test_dry_run_of_a_batch_leaves_nothing(shop: Shop) -> None:
     answers = list(shop.road.batch(toy(), [ask(subject=None, dry_run=True)] * 3, "key"))
     assert [(answer.recorded, answer.decision.action) for answer in answers] == [(False, "yes")] * 3
     assert shop.count("receipts") == 0
+
+
+def test_dry_run_of_a_batch_is_a_read(shop: Shop) -> None:
+    """Everybody a dry run looked at stands in one line of the access ledger; strangers do not."""
+    for subject in ("u-1", "u-2"):
+        shop.consent(subject)
+    asked = [ask(subject=subject, dry_run=True) for subject in ("u-1", "u-2", "u-2", "u-new", None)]
+    assert len(list(shop.road.batch(toy(), asked, "key"))) == 5
+    with shop.store.snapshot() as snapshot:
+        lines = snapshot.all("SELECT who, what, reason, people FROM access_reads")
+        people = {row[0] for row in snapshot.all("SELECT subject FROM access_read_people")}
+    assert lines == [("key", "decide:toy", "dry run of toy", 2)]
+    assert people == {shop.pseudonym("u-1"), shop.pseudonym("u-2")}
+
+
+def test_dry_run_of_a_batch_that_cannot_be_written_down_shows_nobody(shop: Shop) -> None:
+    """While another process holds the lock, dry runs are answered without a look."""
+    shop.consent("u-1")
+    other = sqlite3.connect(shop.path, isolation_level=None)
+    run = shop.road.batch(toy(), (ask(dry_run=True) for _ in range(batch.CHUNK + 1)), "key")
+    assert next(run).decision.action == "yes"
+    other.execute("BEGIN IMMEDIATE")
+    last = list(run)[-1]
+    other.execute("ROLLBACK")
+    other.close()
+    assert (last.decision.action, last.decision.degraded) == ("careful", Degraded.STORE_UNAVAILABLE)
+    assert last.receipt.features is None

@@ -240,6 +240,80 @@ def test_dry_run_leaves_nothing(shop: Shop) -> None:
     assert (shop.count("receipts"), shop.count("requests")) == (0, 0)
 
 
+def lines(shop: Shop) -> list[tuple[str, str, str, int]]:
+    """Return the lines of the access ledger: who, what, why, and how many people."""
+    shop.store.commit(lambda t: t.one("SELECT 1")).result()
+    with shop.store.snapshot() as snapshot:
+        return snapshot.all("SELECT who, what, reason, people FROM access_reads ORDER BY id")
+
+
+def seen(shop: Shop) -> list[int]:
+    with shop.store.snapshot() as snapshot:
+        return [row[0] for row in snapshot.all("SELECT subject FROM access_read_people ORDER BY subject")]
+
+
+def test_dry_run_about_somebody_is_a_read(shop: Shop) -> None:
+    """Which key was told about whom stands in the access ledger before the answer leaves, permitted or not."""
+    shop.consent("u-1")
+    answer = shop.road.decide(toy(), ask(dry_run=True), "key")
+    assert (answer.recorded, answer.decision.action) == (False, "yes")
+    shop.consent("u-1", State.WITHDRAWN)
+    assert shop.road.decide(toy(), ask(dry_run=True), "other").decision.degraded is Degraded.NO_CONSENT
+    assert lines(shop) == [
+        ("key", "decide:toy", "dry run of toy", 1), ("other", "decide:toy", "dry run of toy", 1),
+    ]  # fmt: skip
+    assert seen(shop) == [shop.pseudonym("u-1")] * 2
+    assert shop.count("receipts") == 0
+
+
+def test_dry_run_about_a_stranger_or_nobody_reads_nothing(shop: Shop) -> None:
+    """Of somebody the log never saw there is nothing to be told, and a dry run makes nobody known."""
+    shop.road.decide(toy(), ask(subject="u-new", dry_run=True), "key")
+    shop.road.decide(toy(), ask(subject=None, dry_run=True), "key")
+    assert (lines(shop), shop.count("subjects")) == ([], 0)
+
+
+def test_dry_run_that_cannot_be_written_down_is_answered_without_a_look(shop: Shop) -> None:
+    """The answer comes in time, is the declared one, and knows nothing of the person."""
+    shop.consent("u-1")
+    shop.store.commit(lambda t: t.one("SELECT 1")).result()
+    with sqlite3.connect(shop.path, isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answer = shop.road.decide(toy(), ask(dry_run=True, deadline_ms=120), "key")
+        other.execute("ROLLBACK")
+    other.close()
+    assert (answer.recorded, answer.decision.degraded) == (False, Degraded.STORE_UNAVAILABLE)
+    assert (answer.decision.action, answer.decision.score) == ("careful", None)
+    assert (answer.receipt.features, answer.receipt.facts, answer.receipt.permit.basis) == (None, {}, None)
+    assert lines(shop) == [("key", "decide:toy", "dry run of toy", 1)], "the line was on its way"
+
+
+def test_dry_run_of_a_closed_store_is_answered_without_a_look(shop: Shop) -> None:
+    """A step looked, the store closed meanwhile: an answer all the same, and nothing of the person in it."""
+    shop.consent("u-1")
+    answer = shop.road.decide(toy(act=shop.store.close), ask(dry_run=True), "key")
+    assert (answer.decision.degraded, answer.decision.action) == (Degraded.STORE_UNAVAILABLE, "careful")
+    assert answer.receipt.features is None
+
+
+def test_an_answer_that_left_without_its_receipt_is_entered_as_a_read(shop: Shop) -> None:
+    """A deadline too short for a receipt is no way to ask about people without a trace."""
+    shop.consent("u-1")
+    start = perf_counter_ns()
+
+    def burn() -> None:
+        while perf_counter_ns() < start + 5_000_000:
+            pass
+
+    answer = shop.road.decide(fraud_like(know=burn), ask(deadline_ms=1), "key")
+    assert not answer.recorded
+    told = lines(shop)
+    with shop.store.snapshot() as snapshot:
+        written = snapshot.all("SELECT key_id, subject FROM receipts")
+    assert written == [("key", shop.pseudonym("u-1"))] or seen(shop) == [shop.pseudonym("u-1")]
+    assert told in ([], [("key", "decide:checked", "unrecorded answer of checked", 1)])
+
+
 def test_unknown_person_gets_a_pseudonym_with_the_receipt(shop: Shop) -> None:
     """Somebody the log has never seen can still find, contest and erase the decision about them."""
     answer = shop.road.decide(fraud_like(), ask(subject="u-new"), "key")

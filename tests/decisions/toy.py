@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tillwise.access.tables import TABLES as ACCESS_TABLES
 from tillwise.decisions import receipts
 from tillwise.decisions.decision import Decision, Degraded, Explain, Place, Reason, Request
 from tillwise.decisions.recording import OnReceipt
@@ -169,7 +170,7 @@ def ask(amount: float = 10.0, *, subject: str | None = "u-1", country: str | Non
 
 
 def create_tables(store: Store) -> None:
-    store.create((*EVENT_TABLES, *ledger.TABLES, *receipts.TABLES))
+    store.create((*EVENT_TABLES, *ledger.TABLES, *receipts.TABLES, *ACCESS_TABLES))
 
 
 @contextmanager

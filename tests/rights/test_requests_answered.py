@@ -16,6 +16,7 @@ from tillwise.decisions import receipts
 from tillwise.decisions.decision import Place, Request
 from tillwise.errors import Conflict, InvalidInput, NotFound
 from tillwise.events.ingest import read_message
+from tillwise.events.keys import order_code
 from tillwise.events.people import find_pseudonym
 from tillwise.outcomes import outcomes
 from tillwise.outcomes.outcomes import Outcome
@@ -412,3 +413,85 @@ def test_two_who_finish_the_same_erasure_both_see_it_done(shop: Lived, monkeypat
     again = shop.rights.carry_out(request.id).request
     assert [again] == ended, "the receipt that was entered in the log stays"
     assert [each.what for each in shop.rights.requests.steps(request.id)].count("done") == 1
+
+
+def accused(shop: Lived, who: str) -> int:
+    """Let the shop ask about an order it sends no event of, and hear of a chargeback in both ways; return its code."""
+    body = {"order": {"id": f"o-{who}", "amount": 5_000, "currency": "EUR", "items": []}, "payment": {}}
+    decide(shop, who, body)
+    order = order_code(shop.app.secrets, f"o-{who}")
+    told = Outcome("chargeback", 1.0, shop.app.clock.now(), None, order)
+    shop.app.store.commit(lambda transaction: outcomes.append(transaction, told)).result()
+    chargeback = {"order_id": f"o-{who}", "amount": 50, "currency": "EUR"}
+    shop.send({"type": "track", "event": "Chargeback Received", "anonymousId": "backoffice", "properties": chargeback})
+    return order
+
+
+def rows_of_order(shop: Lived, order: int) -> dict[str, int]:
+    with shop.app.store.snapshot() as snapshot:
+        return {
+            table: snapshot.all(f"SELECT count(*) FROM {table} WHERE order_ref = ?", (order,))[0][0]
+            for table in ("events", "facts", "outcomes", "receipts")
+        }
+
+
+def test_an_order_known_only_from_a_decision_is_handed_over_and_erased(shop: Lived) -> None:
+    """What the back office later says about it names nobody: the order leads from the receipt to the person."""
+    order = accused(shop, "by-phone")
+    data = shop.rights.ask(ask("by-phone", Kind.ACCESS)).data or {}
+    assert [each["kind"] for each in data["outcomes"]] == ["chargeback"]
+    assert [each["type"] for each in data["events"]] == ["Chargeback Received"]
+    shop.rights.ask(ask("by-phone", Kind.ERASURE))
+    assert set(rows_of_order(shop, order).values()) == {0}
+
+
+def test_an_order_two_people_were_asked_about_stays_with_the_other(shop: Lived) -> None:
+    """Who is decided about with the order of another does not get, or erase, what belongs to that order."""
+    order = accused(shop, "pays")
+    products = [{"product_id": "tea", "quantity": 1, "price": 50}]
+    bought = {"order_id": "o-pays", "currency": "EUR", "products": products}
+    shop.send({"type": "track", "event": "Order Completed", "userId": "pays", "properties": bought})
+    decide(shop, "borrows", {"order": {"id": "o-pays", "amount": 5_000, "currency": "EUR", "items": []}, "payment": {}})
+    data = shop.rights.ask(ask("borrows", Kind.ACCESS)).data or {}
+    assert (data["events"], data["outcomes"], len(data["decisions"])) == ([], [], 1)
+    shop.rights.ask(ask("borrows", Kind.ERASURE))
+    assert {table: n for table, n in rows_of_order(shop, order).items() if table != "facts"} == {
+        "events": 2, "outcomes": 1, "receipts": 1,
+    }  # fmt: skip
+    shop.rights.ask(ask("pays", Kind.ERASURE))
+    assert set(rows_of_order(shop, order).values()) == {0}
+
+
+def test_a_correction_of_somebody_elses_data_leaves_no_request_behind(shop: Lived) -> None:
+    """It is told before anything is recorded: no open request that nobody can ever finish."""
+    live(shop, "mine")
+    live(shop, "theirs")
+    theirs = shop.rights.ask(ask("theirs", Kind.ACCESS)).data or {}
+    before = shop.rights.requests.open()
+    for corrections in (
+        Corrections(remove_events=(theirs["events"][0]["position"],)),
+        Corrections(detach=("v-theirs",)),
+        Corrections(traits={"language": "fr"}, detach=("v-nobody",)),
+    ):
+        with pytest.raises(NotFound):
+            shop.rights.ask(ask("mine", Kind.RECTIFICATION, corrections=corrections))
+    assert shop.rights.requests.open() == before
+
+
+def test_what_names_somebody_elses_data_is_refused_once_it_is_known_who_asks(shop: Lived) -> None:
+    """Asked without proof it says nothing; verified, it ends with a coded reason and a receipt, not open for good."""
+    decision = live(shop, "hers")
+    live(shop, "asks-for-hers")
+    hers = shop.rights.ask(ask("hers", Kind.ACCESS)).data or {}
+    wrong = Corrections(remove_events=(hers["events"][0]["position"],))
+    for asked in (
+        ask("asks-for-hers", Kind.RECTIFICATION, identity=False, corrections=wrong),
+        ask("asks-for-hers", Kind.EXPLANATION, identity=False, decision_id=decision),
+    ):
+        waiting = shop.rights.ask(asked).request
+        shop.rights.requests.verified(waiting.id, who="p-7")
+        ended = shop.rights.carry_out(waiting.id, who="p-7")
+        assert (ended.request.state, ended.receipt["refusal"], ended.data) == (
+            State.REFUSED, "right_does_not_apply", None,
+        )  # fmt: skip
+    assert len((shop.rights.ask(ask("hers", Kind.ACCESS)).data or {})["events"]) == len(hers["events"])

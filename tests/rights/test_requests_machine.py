@@ -137,6 +137,42 @@ def test_a_deadline_is_counted_in_the_calendar_of_its_law(
     assert (None if found.extended is None else _day(found.extended)) == extended
 
 
+@pytest.mark.parametrize(
+    ("place", "kind", "deadline", "law"),
+    [
+        ("IN", Kind.ACCESS, "2027-03-31", "DPDP Rules, rule 14: grievances"),
+        (
+            "IN",
+            Kind.PORTABILITY,
+            "2027-03-31",
+            "courtesy: no right to portability in DPDP Act 2023, DPDP Rules 2025"
+            " (DPDP s. 11-14: no portability, no explanation)",
+        ),
+        (
+            "US-UT",
+            Kind.HUMAN_REVIEW,
+            "2027-02-14",
+            "courtesy: no right to human review in state privacy act (Utah Code 13-61-201: no opt-out of profiling)",
+        ),
+        ("US-UT", Kind.OBJECTION, "2027-02-14", "Utah Code 13-61-203"),
+        ("CA", Kind.PORTABILITY, "2027-01-30", "P-39.1 s. 32 (the shortest of the laws that may hold)"),
+        ("US", Kind.RESTRICTION, "2027-02-14", "courtesy: no right to restriction in any law that may hold"),
+        ("", Kind.RESTRICTION, "2027-01-31", "GDPR 12(3) (the shortest of the laws that may hold)"),
+        ("GB", Kind.LIFTING, "2027-01-31", "UK GDPR 12, 12A: the clock stops for identity and clarification"),
+        (
+            "US-NY",
+            Kind.LIFTING,
+            "2027-02-14",
+            "courtesy: no right to restriction in GBL (no duty; as the state acts)",
+        ),
+    ],
+)
+def test_no_law_is_named_that_does_not_know_the_right(place: str, kind: Kind, deadline: str, law: str) -> None:
+    """What no law of the place asks for is answered as the shop's courtesy, in the time of requests there."""
+    found = due(place, kind, NEW_YEARS_EVE)
+    assert (_day(found.deadline), found.law) == (deadline, law)
+
+
 def test_a_month_from_the_last_of_january_ends_in_february() -> None:
     """31 January and one month is 28 February; with two more it is 30 April, not 28 April."""
     found = due("FR", Kind.ACCESS, int(datetime(2027, 1, 31, tzinfo=UTC).timestamp() * 1000))

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tillwise.decisions.decision import UNUSABLE, Degraded, Place, Request
+from tillwise.decisions.decision import UNUSABLE, Degraded, Explain, Place, Request
 from tillwise.errors import ConfigurationError
+from tillwise.models.score import Contribution, Score
 from tillwise.use_cases.fraud import FEATURES, fraud
 from tillwise.use_cases.fraud.policy import ACTIONS, REVIEW, Costs, FraudPolicy
-from tillwise.use_cases.fraud.reasons import PHRASES
+from tillwise.use_cases.fraud.reasons import PHRASES, score_reasons
 from tillwise.use_cases.fraud.rules import FOREIGN, RULES, apply
 from tillwise.use_cases.fraud.steps import FraudSteps, order_numbers
 
@@ -101,3 +102,35 @@ def test_every_column_has_words() -> None:
     """Reasons are in plain words: no column is shown by its name."""
     assert set(PHRASES) == set(FEATURES.columns)
     assert PHRASES["attempts_1h_device"].say(7.0) == "7 payment attempts from this device in an hour"
+
+
+def told(**values: float | None) -> dict[str, str]:
+    """Return every reason of an order whose other columns are 0, by its code."""
+    known = {column: values.get(column, 0.0) for column in FEATURES.columns}
+    parts = tuple(Contribution(column, value, 0.1) for column, value in known.items())
+    return {each.code: each.text for each in score_reasons(Score(None, None, contributions=parts), Explain.FULL)}  # type: ignore[arg-type]
+
+
+def test_nothing_is_said_of_what_the_order_does_not_name() -> None:
+    """Without device, card and address no reason speaks of "this device": each says that none is named."""
+    nothing = dict.fromkeys(("since_attempt_device", "since_attempt_card", "since_attempt_address"))
+    said = told(**nothing)
+    assert (said["new_device"], said["new_card"]) == ("The order names no device", "The order names no card")
+    assert said["new_address"] == "The order names no shipping address"
+    assert said["new_everything"] == "The order does not name all of device, card and address"
+    assert said["attempts_1h_device"] == "The order names no device to count payment attempts of"
+    claims = [text for text in said.values() if "this device" in text or "this card" in text or "this ship" in text]
+    assert claims == []
+    assert not any("this internet" in text or "this e-mail" in text for text in said.values())
+
+
+def test_what_the_order_names_is_said_to_be_new_or_known() -> None:
+    """A device that was never seen, and one that was; a count of nothing is a count."""
+    new = told(has_device=1.0, new_device=1.0, since_attempt_device=None)
+    assert new["new_device"] == "No payment attempt from this device in the last half year"
+    assert new["attempts_1h_device"] == "No payment attempt from this device in an hour"
+    seen = PHRASES["new_device"].tell(0.0, {"has_device": 1.0})
+    assert seen == "at least one payment attempt from this device in the last half year"
+    every = dict.fromkeys(("has_device", "has_card", "has_address"), 1.0)
+    assert told(**every)["new_everything"] == "Device, card or address is known here"
+    assert told(**every, new_everything=1.0)["new_everything"] == "Device, card and address are all new here"

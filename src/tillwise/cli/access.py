@@ -18,7 +18,7 @@ from tillwise.cli.main import OutFile, json_option, shop_option
 from tillwise.cli.show import Show
 from tillwise.errors import ConfigurationError, InvalidInput
 from tillwise.events.people import user_ids
-from tillwise.rights.breach import Exposure, exposure_of_key, exposure_of_person, reads_of
+from tillwise.rights.breach import Exposure, answers_about, exposure_of_key, exposure_of_person, reads_of
 from tillwise.rights.person import find_person
 from tillwise.vocabulary.clock import wall_now
 from tillwise.vocabulary.store import Snapshot
@@ -70,12 +70,12 @@ def who_saw_command(
 @shop_option
 @json_option
 def seen_command(subject: str, shop: Path, *, anonymous: bool, as_json: bool) -> None:
-    """Say who saw SUBJECT's data, when, where and why."""
+    """Say who saw SUBJECT's data, when, where and why; each decision told the key that asked for it."""
     app = build_app(shop)
     try:
         with app.store.snapshot() as snapshot:
             person = find_person(snapshot, app.secrets, subject, anonymous=anonymous)
-            reads = reads_of(snapshot, person)
+            reads = sorted([*reads_of(snapshot, person), *answers_about(snapshot, person)], key=lambda read: read.wall)
             names = _names(snapshot)
         app.store.commit(
             lambda t: log_read(

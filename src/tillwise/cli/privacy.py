@@ -17,6 +17,7 @@ from tillwise.cli.show import Show
 from tillwise.errors import InvalidInput
 from tillwise.events.people import mark_of
 from tillwise.jobs.written import ONE
+from tillwise.privacy.gate import place_of
 from tillwise.rights.asked import Corrections
 from tillwise.rights.export import as_files, as_json
 from tillwise.rights.request import Kind
@@ -26,6 +27,16 @@ from tillwise.vocabulary.purpose import PERSONAL_PURPOSES, Purpose
 
 WHO: Final = "command line"
 PURPOSES: Final = [each.value for each in (*PERSONAL_PURPOSES, Purpose.SHARE)]
+
+_PLACE: Final = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
+
+
+def _checked_place(_: click.Context, __: click.Parameter, text: str) -> str:
+    """Return the code of a place; a name, or anything else, is refused: it would fit no law, and so stand for all."""
+    place = place_of(text.strip())
+    if place and not _PLACE.fullmatch(place):
+        raise click.BadParameter(f"'{text[:40]}' is no ISO 3166 code: say DE, or US-CA for a region")
+    return place
 
 
 @click.group()
@@ -38,7 +49,12 @@ def who_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--identity-checked", "identity", is_flag=True, help="Somebody checked who is asking."),
         click.option("--anonymous", is_flag=True, help="SUBJECT is an anonymous id, such as a visitor's cookie."),
-        click.option("--place", default="", help="Where the person is, such as DE or US-CA: it sets the deadline."),
+        click.option(
+            "--place",
+            callback=_checked_place,
+            default="",
+            help="Where the person is, such as DE or US-CA: it sets the deadline.",
+        ),
         click.argument("subject"),
     ):
         command = option(command)

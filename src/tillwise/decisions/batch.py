@@ -13,6 +13,7 @@ from tillwise.decisions.fallback import log
 from tillwise.decisions.question import MAX_DEADLINE_MS, question
 from tillwise.decisions.receipts import Kept
 from tillwise.decisions.recording import Recorder
+from tillwise.decisions.unkept import enter_dry_runs, unseen
 from tillwise.decisions.use_case import UseCase
 from tillwise.decisions.walk import Draft, Walker
 from tillwise.errors import Conflict, StoreUnavailable
@@ -75,9 +76,12 @@ class Batch:
         except Exception as error:  # the rows of this chunk are answered without a record, and say so
             log.error("%d receipts of a batch were not written", len(fresh), exc_info=error)
             failure = Degraded.STORE_UNAVAILABLE if isinstance(error, StoreUnavailable) else Degraded.INTERNAL
+        unentered = self._unentered(drafts)
         for draft in drafts:
             asked = draft.question
-            if draft.repeat or asked.request.dry_run:
+            if asked.request.dry_run and unentered is not None:
+                yield Answer(self.walker.unrecorded(unseen(draft), unentered).kept.receipt, recorded=False)
+            elif draft.repeat or asked.request.dry_run:
                 yield Answer(draft.kept.receipt, recorded=draft.repeat)
             elif failure is not None:
                 yield Answer(self.walker.unrecorded(draft, failure).kept.receipt, recorded=False)
@@ -88,3 +92,14 @@ class Batch:
                     if mine is None
                     else Answer(mine.receipt, recorded=True)
                 )
+
+    def _unentered(self, drafts: list[Draft]) -> Degraded | None:
+        """Write down whom the dry runs looked at; return why that failed, None when it did not."""
+        dry = [draft for draft in drafts if draft.question.request.dry_run]
+        try:
+            if (entered := enter_dry_runs(self.store, dry)) is not None:
+                entered.result()
+        except Exception as error:
+            log.error("%d dry runs of a batch were not written down", len(dry), exc_info=error)
+            return Degraded.STORE_UNAVAILABLE if isinstance(error, StoreUnavailable) else Degraded.INTERNAL
+        return None

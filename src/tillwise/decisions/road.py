@@ -16,6 +16,7 @@ from tillwise.decisions.pending import Pending
 from tillwise.decisions.question import Question, question
 from tillwise.decisions.receipts import Kept
 from tillwise.decisions.recording import OnReceipt, Recorder
+from tillwise.decisions.unkept import enter_dry_runs, enter_unrecorded, unseen
 from tillwise.decisions.use_case import UseCase
 from tillwise.decisions.walk import Draft, Walker
 from tillwise.errors import Conflict, InvalidInput, StoreUnavailable
@@ -45,6 +46,7 @@ class Road:
         on_receipt: Sequence[OnReceipt] = (),
         wall: Callable[[], int] = wall_now,
     ) -> None:
+        self._store = store
         self._secrets = secrets
         self._walker = Walker(store, gate, models, secrets, clock, wall)
         self._recorder = Recorder(store, secrets, on_receipt)
@@ -96,13 +98,31 @@ class _Trip:
         if draft.repeat:
             self.pending.settle(Answer(draft.kept.receipt, recorded=True))
         elif self._question.request.dry_run:
-            self.pending.settle(Answer(draft.kept.receipt, recorded=False))
+            self._enter(draft)
         elif draft.head is None:
             self._settle_unrecorded(Degraded.STORE_UNAVAILABLE)
         else:
             self._handed_over = perf_counter_ns()
             self._commit = self._road._recorder.record(draft)
             self._commit.add_done_callback(self._written)
+
+    def _enter(self, draft: Draft) -> None:
+        """Answer a dry run, once it is written down that somebody was looked at."""
+        self._handed_over = perf_counter_ns()
+        entered = enter_dry_runs(self._road._store, (draft,))
+        if entered is None:
+            self.pending.settle(Answer(draft.kept.receipt, recorded=False))
+        else:
+            entered.add_done_callback(self._entered)
+
+    def _entered(self, done: Future[None]) -> None:
+        assert self._draft is not None  # noqa: S101 `start` has run
+        error = done.exception()
+        if error is None:
+            self.pending.settle(Answer(self._draft.kept.receipt, recorded=False))
+        else:
+            log.error("a dry run was not written down", exc_info=error)
+            self._settle_unrecorded(_why(error))
 
     def _written(self, done: Future[Kept | None]) -> None:
         if done.cancelled():
@@ -112,8 +132,7 @@ class _Trip:
             self.pending.fail(error)
         elif error is not None:
             log.error("a receipt was not written", exc_info=error)
-            unavailable = isinstance(error, StoreUnavailable)
-            self._settle_unrecorded(Degraded.STORE_UNAVAILABLE if unavailable else Degraded.INTERNAL)
+            self._settle_unrecorded(_why(error))
         else:
             self._durable(done.result())
 
@@ -139,15 +158,25 @@ class _Trip:
             self._settle_unrecorded(Degraded.INTERNAL)
 
     def _settle_unrecorded(self, why: Degraded) -> None:
-        if not self.pending.future.done():
-            self.pending.settle(self._unrecorded(why))
+        if not self.pending.future.done() and self.pending.settle(self._unrecorded(why)):
+            self._follow()
 
     def _expire(self) -> Answer:
-        if self._commit is not None:
-            self._commit.cancel()
+        if self._commit is None or self._commit.cancel() or self._commit.done():  # no receipt will tell of this one
+            self._follow()
         waited = perf_counter_ns() - self._handed_over if self._handed_over else 0
         return self._unrecorded(Degraded.STORE_UNAVAILABLE if waited > PATIENCE_NS else Degraded.DEADLINE)
 
     def _unrecorded(self, why: Degraded) -> Answer:
         assert self._draft is not None  # noqa: S101 `start` has run
-        return Answer(self._road._walker.unrecorded(self._draft, why).kept.receipt, recorded=False)
+        draft = unseen(self._draft) if self._question.request.dry_run else self._draft
+        return Answer(self._road._walker.unrecorded(draft, why).kept.receipt, recorded=False)
+
+    def _follow(self) -> None:
+        """Enter what is answered without a receipt; the line of a dry run is on its way already."""
+        if self._draft is not None and not self._question.request.dry_run:
+            enter_unrecorded(self._road._store, self._draft)
+
+
+def _why(error: BaseException) -> Degraded:
+    return Degraded.STORE_UNAVAILABLE if isinstance(error, StoreUnavailable) else Degraded.INTERNAL

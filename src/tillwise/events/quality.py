@@ -61,6 +61,19 @@ def count(transaction: Transaction, counts: Mapping[str, int]) -> None:
     )
 
 
+def rename_counters(transaction: Transaction, names: Mapping[str, str]) -> None:
+    """Give counters other names; what two of them counted under one name then is added up."""
+    for name, other in names.items():
+        row = transaction.one("SELECT n FROM counters WHERE name = ?", (name,))
+        if row is not None and other != name:
+            transaction.run("DELETE FROM counters WHERE name = ?", (name,))
+            transaction.run(
+                "INSERT INTO counters (name, n) VALUES (?, ?)"
+                " ON CONFLICT (name) DO UPDATE SET n = counters.n + excluded.n",
+                (other, row[0]),
+            )
+
+
 def quarantine(transaction: Transaction, secrets: Secrets, refused: Sequence[Quarantined]) -> None:
     """Keep what was refused with its reason; the message id only as a keyed mark, the newest rows only."""
     if not refused:

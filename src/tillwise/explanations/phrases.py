@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -28,6 +29,8 @@ class Phrase:
 
     `one`, `none` and `unknown` replace the text for the values 1, 0 and "not known"; a `flag` is `text` when it is set
     and `none` when it is not. Columns of one `group` are told as one reason, by the phrase of the strongest.
+
+    `absent` is said instead when one of the columns `needs` is 0: nothing is claimed of what the question did not name.
     """
 
     text: str
@@ -36,6 +39,14 @@ class Phrase:
     none: str | None = None
     unknown: str | None = None
     group: str | None = None
+    needs: tuple[str, ...] = ()
+    absent: str | None = None
+
+    def tell(self, value: float | None, known: Mapping[str, float | None], currency: str = "") -> str:
+        """Return the phrase for a value among the `known` values of the same question."""
+        if self.absent is not None and any(known.get(name) == 0 for name in self.needs):
+            return self.absent
+        return self.say(value, currency)
 
     def say(self, value: float | None, currency: str = "") -> str:
         """Return the phrase with the value in it; amounts are minor units of `currency`."""

@@ -62,19 +62,22 @@ def reasons(
         groups.setdefault((phrase and phrase.group) or contribution.column, []).append(contribution)
     weights = {code: math.fsum(part.weight for part in parts) for code, parts in groups.items()}
     moved = math.fsum(abs(weight) for weight in weights.values())
+    known = {contribution.column: contribution.value for contribution in contributions}
     codes = sorted((code for code in weights if weights[code]), key=lambda code: (-abs(weights[code]), code))
     return tuple(
         Said(
             code,
-            _told(groups[code], phrases, currency) + (words.raises if weights[code] > 0 else words.lowers),
+            _told(groups[code], phrases, known, currency) + (words.raises if weights[code] > 0 else words.lowers),
             round(weights[code] / moved, 4),
         )
         for code in codes[:top]
     )
 
 
-def _told(parts: Sequence[Contribution], phrases: Mapping[str, Phrase], currency: str) -> str:
+def _told(
+    parts: Sequence[Contribution], phrases: Mapping[str, Phrase], known: Mapping[str, float | None], currency: str
+) -> str:
     strongest = max(parts, key=lambda part: abs(part.weight))
     phrase = phrases.get(strongest.column) or Phrase(f"{strongest.column} is {{value}}", "number")
-    text = phrase.say(strongest.value, currency)
+    text = phrase.tell(strongest.value, known, currency)
     return text[:1].upper() + text[1:]

@@ -101,6 +101,15 @@ def reads_of(snapshot: Snapshot, person: Person) -> list[Read]:
     return [found[read_id] for read_id in sorted(found)]
 
 
+def answers_about(snapshot: Snapshot, person: Person) -> list[Read]:
+    """Return the decisions somebody asked for about this person, as reads: each answer was told to a key."""
+    sql = "SELECT wall, key_id, use_case, decision_id FROM receipts WHERE decision_id IN"
+    return [
+        Read(0, wall, key_id or "unknown key", f"decide:{use_case}", "", "decision", 1, decision_id)
+        for wall, key_id, use_case, decision_id in sorted(rows_in(snapshot, sql, person.decisions))
+    ]
+
+
 def _exposure(
     snapshot: Snapshot,
     who: str,

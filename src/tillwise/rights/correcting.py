@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from tillwise.errors import InvalidInput, NotFound
 from tillwise.events.people import find_pseudonym, set_traits
@@ -20,7 +20,7 @@ from tillwise.rights.holders_recipients import tell_recipients
 from tillwise.rights.person import Person
 from tillwise.settings import Secrets
 from tillwise.vocabulary.canonical import Json
-from tillwise.vocabulary.store import Transaction
+from tillwise.vocabulary.store import Snapshot, Transaction
 
 KNOWN: Final = frozenset(declared.name for declared in TRAITS if declared.stored)
 _COUNTRY: Final = re.compile(r"[A-Z]{2}")
@@ -48,7 +48,7 @@ def correct(
 
     Raises NotFound for an event or a link that is not this person's, and then nothing was changed.
     """
-    _own(person, corrections)
+    check_own(transaction, secrets, person, corrections)
     said: Json = {}
     if corrections.traits:
         set_traits(transaction, person.first, dict(corrections.traits), secrets)
@@ -64,9 +64,15 @@ def correct(
     return said, counts
 
 
-def _own(person: Person, corrections: Corrections) -> None:
+def check_own(snapshot: Snapshot, secrets: Secrets, person: Person, corrections: Corrections) -> None:
+    """Raise NotFound for an event or a link that is not this person's."""
     if strange := sorted(set(corrections.remove_events) - set(person.seqs)):
         raise NotFound(f"no event of this person stands at position {strange[0]}: access shows each with its position")
+    for text in corrections.detach:
+        visitor = find_pseudonym(snapshot, secrets, text, anonymous=True)
+        sql = "SELECT 1 FROM links WHERE anonymous = ? AND subject = ?"
+        if visitor is None or snapshot.one(sql, (visitor, person.first)) is None:
+            raise NotFound("that anonymous id is not linked to this person: access shows those that are")
 
 
 def _remove(transaction: Transaction, person: Person, seqs: Sequence[int], rows: Sequence[Holder]) -> dict[str, Counts]:
@@ -77,8 +83,4 @@ def _remove(transaction: Transaction, person: Person, seqs: Sequence[int], rows:
 
 def _detach(transaction: Transaction, secrets: Secrets, person: Person, text: str) -> None:
     visitor = find_pseudonym(transaction, secrets, text, anonymous=True)
-    gone: Any = 0
-    if visitor is not None:
-        gone = transaction.run("DELETE FROM links WHERE anonymous = ? AND subject = ?", (visitor, person.first))
-    if not gone:
-        raise NotFound("that anonymous id is not linked to this person: access shows those that are")
+    transaction.run("DELETE FROM links WHERE anonymous = ? AND subject = ?", (visitor, person.first))

@@ -7,15 +7,24 @@ holiday ends a working day later is never made use of: what is shown here is nev
 from __future__ import annotations
 
 import calendar
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from tillwise.privacy.jurisdictions import Reply, load_jurisdictions
+from tillwise.privacy.jurisdictions import Jurisdiction, Reply, load_jurisdictions
 from tillwise.rights.request import Kind
 from tillwise.vocabulary.clock import Milliseconds
 
 _SATURDAY: Final = 5
+_RIGHTS: Final = {
+    **{kind: frozenset({kind.value}) for kind in Kind},
+    Kind.OBJECTION: frozenset({Kind.OBJECTION.value, "opt_out"}),
+    Kind.LIFTING: frozenset({Kind.RESTRICTION.value}),
+}
+"""What the table of jurisdictions calls the right to each kind of request."""
+COURTESY: Final = "courtesy"
+"""How the law of a request begins that no law asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +37,15 @@ class Due:
 
 
 def due(place: str, kind: Kind, received: Milliseconds) -> Due:
-    """Return the deadline of a request from a place such as `DE` or `US-CA`; an unknown one has the shortest of all."""
-    laws = load_jurisdictions()
-    reply = laws.reply(place)
-    law = reply.source if len(laws.at(place)) == 1 else f"{reply.source} (the shortest of the laws that may hold)"
+    """Return the deadline of a request from a place such as `DE` or `US-CA`; an unknown one has the shortest of all.
+
+    Only a law that knows the right is named. Where none does the request is a courtesy of the shop, and says so; it
+    keeps the time that requests have there.
+    """
+    rows = load_jurisdictions().at(place)
+    binding = [row for row in rows if not _RIGHTS[kind].isdisjoint(row.rights.list)]
+    reply = min((row.reply for row in binding or rows), key=lambda each: each.at_most_days)
+    law = _named(reply, alone=len(rows) == 1) if binding else _courtesy(rows, kind)
     began = datetime.fromtimestamp(received / 1000, UTC)
     if kind is Kind.OBJECTION and reply.opt_out_business_days:
         return Due(_ms(_business_days(began, reply.opt_out_business_days)), None, law)
@@ -41,9 +55,16 @@ def due(place: str, kind: Kind, received: Milliseconds) -> Due:
     return Due(_ms(first), None if longest is None else _ms(longest), law)
 
 
-def law_of(place: str) -> Reply:
-    """Return what the law of a place says about answering."""
-    return load_jurisdictions().reply(place)
+def _named(reply: Reply, *, alone: bool) -> str:
+    return reply.source if alone else f"{reply.source} (the shortest of the laws that may hold)"
+
+
+def _courtesy(rows: Sequence[Jurisdiction], kind: Kind) -> str:
+    """Return what stands where a law would: that there is none, and which list of rights was read."""
+    right = (Kind.RESTRICTION if kind is Kind.LIFTING else kind).value.replace("_", " ")
+    if len(rows) > 1:
+        return f"{COURTESY}: no right to {right} in any law that may hold"
+    return f"{COURTESY}: no right to {right} in {rows[0].law} ({rows[0].rights.source})"
 
 
 def _later(began: datetime, months: int, days: int) -> datetime:

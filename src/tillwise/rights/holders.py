@@ -12,6 +12,7 @@ from tillwise.rights.holders_access import Reads
 from tillwise.rights.holders_events import Events
 from tillwise.rights.holders_recipients import Recipients
 from tillwise.rights.holders_requests import ASKED
+from tillwise.rights.mentions import Mentions
 from tillwise.rights.person import Person
 from tillwise.settings import Secrets
 from tillwise.vocabulary.canonical import Json
@@ -116,5 +117,5 @@ def row_holders(tiles: TileWriter, secrets: Secrets) -> tuple[Holder, ...]:
     """Return every holder of the row store, in the order they are exported and erased."""
     return (
         Profile(secrets), _HOLDS, _CONSENTS, Events(tiles.subtract), Decisions(), _REVIEWS, _OUTCOMES, Quarantine(),
-        Reads(), ASKED, Recipients(),
+        Reads(), ASKED, Recipients(), Mentions(),
     )  # fmt: skip

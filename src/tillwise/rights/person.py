@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from typing import Final
 
 from tillwise.errors import NotFound
 from tillwise.events.lookup import rows_in
@@ -16,6 +17,15 @@ from tillwise.events.people import find_pseudonym, user_ids
 from tillwise.settings import Secrets
 from tillwise.vocabulary.identity import Pseudonym
 from tillwise.vocabulary.store import Snapshot
+
+TOLD_LATER: Final = frozenset(
+    {"Order Updated", "Order Refunded", "Order Cancelled", "Chargeback Received", "Shipment Delivered"}
+)
+"""What a back office tells of an order, by its number: the anonymous id such a message carries is that of a desk."""
+_OF_ORDERS: Final = (
+    "SELECT e.seq, e.order_ref, e.subject, e.anonymous, e.type FROM facts f JOIN events e ON e.seq = f.seq"
+    " WHERE f.line = 0 AND f.order_ref IN"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +118,26 @@ def _events(snapshot: Snapshot, keys: Collection[int]) -> tuple[set[int], set[in
             seqs.add(seq)
             if order is not None:
                 orders.add(order)
-    for seq, subject in rows_in(snapshot, "SELECT seq, subject FROM facts WHERE line = 0 AND order_ref IN", orders):
-        if subject is None or subject in keys:
+    orders |= _asked_about(snapshot, keys)
+    for seq, _, subject, anonymous, kind in rows_in(snapshot, _OF_ORDERS, orders):
+        who = anonymous if subject is None else subject
+        if who is None or who in keys or (subject is None and kind in TOLD_LATER):
             seqs.add(seq)
     return seqs, orders
+
+
+def _asked_about(snapshot: Snapshot, keys: Collection[int]) -> set[int]:
+    """Return the orders of decisions about them: the log may hold no event of such an order that names them.
+
+    An order that carries somebody else's key as well is left out: whose the rest of it is, nobody can tell.
+    """
+    orders: set[int] = set()
+    for column in ("subject", "anonymous"):
+        sql = f"SELECT order_ref, subject FROM receipts WHERE order_ref IS NOT NULL AND {column} IN"
+        orders |= {order for order, subject in rows_in(snapshot, sql, keys) if subject is None or subject in keys}
+    named = rows_in(snapshot, "SELECT order_ref, subject FROM receipts WHERE order_ref IN", orders)
+    named += [(row[1], row[2]) for row in rows_in(snapshot, _OF_ORDERS, orders)]
+    return orders - {order for order, subject in named if subject is not None and subject not in keys}
 
 
 def decisions_of(snapshot: Snapshot, keys: Collection[int], orders: Collection[int] = ()) -> tuple[str, ...]:

@@ -21,14 +21,14 @@ from tillwise.privacy.holds import refuse_held
 from tillwise.rights import lineage as lineage_room
 from tillwise.rights import request as request_room
 from tillwise.rights.asked import OBJECTED, Asked, Corrections
-from tillwise.rights.correcting import check_corrections, correct
+from tillwise.rights.correcting import check_corrections, check_own, correct
 from tillwise.rights.erasure import PENDING, Erasure, Scrubbing
 from tillwise.rights.holder import FileHolder, Holder
 from tillwise.rights.holders_recipients import TABLES as RECIPIENTS
 from tillwise.rights.holders_recipients import with_recipients
 from tillwise.rights.lineage import Lineage, Renewal, schedule, scheduled_by
 from tillwise.rights.person import Person, find_person
-from tillwise.rights.request import HANDED, Kind, RightsRequest, State
+from tillwise.rights.request import HANDED, Kind, Refusal, RightsRequest, State
 from tillwise.rights.requests import SHOP, Requests, receipt_of
 from tillwise.rights.requests import find as find_request
 from tillwise.rights.texts import texts_of
@@ -102,22 +102,28 @@ class Rights:
         with self._store.snapshot() as snapshot:
             person = self._known(snapshot, asked)
             place = asked.place or ("" if person is None else self._place(snapshot, person))
-        if asked.identity and person is not None and asked.decision_id:
-            own(person, asked.decision_id)
+            if asked.identity and person is not None:
+                self._check_own(snapshot, person, asked)  # before anything is recorded that could never be done
         return self.requests.receive(replace(asked, place=place), who=who)
 
     def carry_out(self, request_id: str, *, who: str = SHOP, asked: Asked | None = None) -> Answered:
-        """Do what was asked; raise Conflict while nobody checked who asks, or when it cannot be done as asked."""
+        """Do what was asked; raise Conflict while nobody checked who asks, or when it cannot be done as asked.
+
+        What names a decision, an event or a link of somebody else is refused: it was taken in before anybody was known
+        to ask, so that it could not be looked at then.
+        """
         request = self.requests.begin(request_id, who=who)
         if PENDING in msgspec.json.decode(request.result):
             return self._finish(request.id, who)
         asked = self.requests.asked(request_id) or asked
-        if asked is None:
-            return self._done(request, self._erased(request), who=who)
         with self._store.snapshot() as snapshot:
-            person = self._known(snapshot, asked)
-        if person is None:
+            person = None if asked is None else self._known(snapshot, asked)
+            theirs = asked is None or person is None or self._is_own(snapshot, person, asked)
+        if asked is None or person is None:
             return self._done(request, self._erased(request), who=who)
+        if not theirs:
+            refused = self.requests.refuse(request.id, Refusal.RIGHT_DOES_NOT_APPLY, who=who)
+            return Answered(refused, receipt_of(refused))
         if request.kind is Kind.ERASURE:
             return self._erase(request, asked, person, who)
         if request.kind is Kind.RECTIFICATION:
@@ -224,6 +230,19 @@ class Rights:
             return self._person(snapshot, asked)
         except NotFound:
             return None
+
+    def _check_own(self, snapshot: Snapshot, person: Person, asked: Asked) -> None:
+        if asked.decision_id and asked.kind in (Kind.EXPLANATION, Kind.HUMAN_REVIEW):
+            own(person, asked.decision_id)
+        if asked.kind is Kind.RECTIFICATION:
+            check_own(snapshot, self._secrets, person, asked.corrections)
+
+    def _is_own(self, snapshot: Snapshot, person: Person, asked: Asked) -> bool:
+        try:
+            self._check_own(snapshot, person, asked)
+        except NotFound:
+            return False
+        return True
 
     def _erase(self, request: RightsRequest, asked: Asked, person: Person, who: str) -> Answered:
         """Erase; which models learnt from the person is noted first, while it can still be found out."""

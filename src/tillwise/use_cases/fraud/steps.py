@@ -126,7 +126,8 @@ class FraudSteps:
             action = APPROVE if passed else DECLINE
             rules += ["random_pass"] if passed else []
             result = {"propensity": chance if passed else 1.0 - chance, "random_pass": passed}
-        told = score_reasons(score, explain, str(score.row.facts.get("currency", "")))
+        facts = score.row.facts  # what is known of a person is in the shop's own currency, whatever the order is in
+        told = score_reasons(score, explain, self.currency if facts.get("foreign") else str(facts.get("currency", "")))
         reasons = (*spoken.reasons, *told) or (_score_alone(probability, action),)
         return Decision(action, reasons, score=probability, result=result, rules=tuple(rules))
 
