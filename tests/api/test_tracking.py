@@ -16,7 +16,9 @@ from segment.analytics.client import Client as SegmentClient
 from toy_shop import ORIGIN, ToyShop
 
 from tillwise.api.create import create_api
+from tillwise.app.doctor.data import intake
 from tillwise.events.ingest import KINDS
+from tillwise.events.quality import quality
 
 VIEW = {"event": "Product Viewed", "anonymousId": "a-1", "messageId": "m-1", "properties": {"product_id": "sku-1"}}
 ORDER = {
@@ -146,6 +148,8 @@ def test_a_bad_event_never_blocks_its_batch(client: Client, shop: ToyShop) -> No
         ("batch", b"{}", "batch"),
         ("batch", b'{"batch": {}}', "batch"),
         ("identify", b'{"userId": "u", "traits": 7}', "traits"),
+        ("track", b'{"event": "Product Viewed", "properties": {"price": NaN}}', "properties.price"),
+        ("batch", b'{"batch": [{"userId": "\\ud800"}]}', "batch[0].userId"),
     ],
 )
 def test_a_broken_body_is_a_400_naming_the_field(
@@ -154,6 +158,18 @@ def test_a_broken_body_is_a_400_naming_the_field(
     answer = client.post(f"/v1/{path}", content=body, headers=_basic(shop.keys["server"]))
 
     assert (answer.status_code, answer.json().get("field", "")) == (400, field), answer.text
+
+
+def test_traits_a_browser_may_not_send_are_counted(client: Client, shop: ToyShop) -> None:
+    """A shop that wonders where its traits are finds them among what is not stored."""
+    told = {"userId": "u-1", "traits": {"email": "ann@shop.example", "plan": "gold"}}
+    for key in ("browser", "server"):
+        assert client.post("/v1/identify", json=told, headers=_basic(shop.keys[key])).status_code == 200
+    client.post("/v1/group", json={"userId": "u-1"}, headers=_basic(shop.keys["server"]))
+    with shop.store.snapshot() as snapshot:
+        assert quality(snapshot).not_stored == {"group": 1, "trait from a browser key": 2}
+        said = [finding.says for finding in intake(snapshot) if finding.about == "not stored"]
+    assert [each.partition(":")[0] for each in said] == ["1 × group", "2 × trait from a browser key"]
 
 
 def test_nothing_is_acknowledged_when_the_store_is_away(client: Client, shop: ToyShop) -> None:

@@ -46,7 +46,9 @@ train = { basis = "notice", notice = "n-1" }
 
 
 def payments(columns: str = "", *, file: str = "pay.csv", source: str = "") -> str:
-    """Return a mapping of one payment per row: columns when, who and amount, and what is added."""
+    """Return a mapping of one payment per row: columns when and who, and what is added; else all for one order."""
+    if not any(name in columns for name in ("order_id", "amount", "card_hash")):
+        columns += '\norder_id = { const = "o-1" }'
     return f"""
 [[source]]
 file = "{file}"

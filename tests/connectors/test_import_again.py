@@ -42,6 +42,7 @@ def test_a_finished_import_run_again_changes_nothing(shop: ImportedShop) -> None
     before = contents(shop)
     again = shop.load(BASIS + MAPPING)
     assert [source.skipped for source in again.sources] == [True]
+    assert (first.already, again.already) == (False, True)
     assert (again.epoch, again.sources[0].accepted) == (first.epoch, 2)
     assert contents(shop) == before
 

@@ -140,6 +140,43 @@ def test_a_bad_value_is_quarantined_and_its_text_is_not_kept(shop: ImportedShop)
         assert b"example.com" not in content
 
 
+def test_no_number_is_no_amount(shop: ImportedShop) -> None:
+    """`NaN` says that a calculation went wrong: set aside like any other word; an empty amount is kept and flagged."""
+    rows = ["1.00", "NaN", "nan", "inf", "-nan", "", "2.00", "3", "4", "5", "6"]
+    shop.write("pay.csv", "when,who,order,amount\n" + "".join(f"2026-03-01 10:00,u{i},o{i},{row}\n"
+                                                               for i, row in enumerate(rows)))  # fmt: skip
+    source = shop.load(payments(PAY + '\norder_id = "order"')).sources[0]
+    assert (source.accepted, source.flagged, source.reasons) == (7, 1, {"amount: is not a number": 4})
+    assert [each.line for each in source.lines] == [3, 4, 5, 6]
+    assert shop.all("SELECT name, n FROM counters WHERE name LIKE 'flagged%'") == [("flagged: no_amount", 1)]
+
+
+def test_a_payment_of_nothing_is_set_aside(shop: ImportedShop) -> None:
+    """The same as over HTTP: without an order, a card or an amount there is nothing it was about."""
+    shop.write("pay.csv", "when,who,order,amount\n2026-03-01 10:00,ann,o-1,\n2026-03-01 10:00,bob,,\n")
+    shop.load(payments(PAY + '\norder_id = "order"'))
+    assert shop.quarantined() == [("pay.csv", 3, "order", "at least one of order_id, card_hash, amount is needed")]
+
+
+def test_a_unit_price_finer_than_the_currency_is_rounded_once_and_flagged(shop: ImportedShop) -> None:
+    """4.50 for one does not exist in yen: quantity × price is rounded per line, and counted where that mattered."""
+    shop.write("orders.csv", ORDERS)
+    source = shop.load(MAPPING.replace("EUR", "JPY")).sources[0]
+    assert shop.facts("line, amount") == [(0, 21), (1, 9), (2, 12), (0, 4), (1, 4)]
+    assert shop.all("SELECT name, n FROM counters WHERE name LIKE 'flagged%'") == [("flagged: rounded_price", 1)]
+    assert source.flagged == 1
+
+
+def test_a_line_with_more_values_than_columns_is_not_cut_short(shop: ImportedShop) -> None:
+    """19,90 without quotes is two values: taking the 19 would be wrong money."""
+    lines = [f"2026-03-01 10:0{n},u{n},{n}.00" for n in range(4)]
+    shop.write("pay.csv", "when,who,amount\n" + "\n".join([*lines, "2026-03-01 10:05,ann,19,90"]) + "\n")
+    source = shop.load(payments(PAY)).sources[0]
+    assert (source.accepted, source.quarantined) == (4, 1)
+    assert shop.quarantined()[0][:2] == ("pay.csv", 6)
+    assert "put values such as 19,90 in quotes" in shop.quarantined()[0][3]
+
+
 WHERE = {
     '{ column = "k", op = "=", value = "C1" }': "C1",
     '{ column = "k", op = "!=", value = "C1" }': "C2 7 10 -",

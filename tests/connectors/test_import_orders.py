@@ -49,6 +49,7 @@ def test_a_guest_buys_without_a_subject(shop: ImportedShop) -> None:
     shop.write("orders.csv", ORDERS.replace("ann", ""))
     shop.load(MAPPING)
     assert shop.people() == [None, "bob"]
+    assert flags(shop) == {"nobody_named": 1}
     assert shop.one("SELECT count(*) FROM by_subject") == 2
     assert shop.one("SELECT count(*) FROM by_item") == 3
     assert shop.one("SELECT count(*) FROM subjects") == 1
@@ -231,7 +232,8 @@ def test_person_like_keys_meet_their_live_twins(shop: ImportedShop, column: str,
     if column == "ip":
         shop.write("pay.csv", f"when,who,key\n2026-03-01 10:00,ann,{value}\n2026-03-01 10:00,bob,192.0.2.9\n")
     shop.load(payments(f'{column} = "key"'))
-    message = {"type": "track", "event": "Payment Attempted", "userId": "ann", "properties": {column: value}}
+    given = {"order_id": "o-1", column: value}
+    message = {"type": "track", "event": "Payment Attempted", "userId": "ann", "properties": given}
     live = read_message(message, received=NOW)
     if not isinstance(live, Event):
         assert [line for _, line, _, _ in shop.quarantined()] == [2]

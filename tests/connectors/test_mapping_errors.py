@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from pathlib import Path
 
 import pytest
-from imported_shop import MAPPING, ORDERS, ImportedShop
+from imported_shop import MAPPING, ORDERS, ImportedShop, payments
 
 from tillwise.errors import InvalidMapping
 
@@ -74,7 +75,7 @@ def test_a_file_that_cannot_be_read_says_why(shop: ImportedShop, content: bytes,
 def test_a_file_of_another_format_than_its_name_is_refused(shop: ImportedShop, name: str) -> None:
     shop.write(name, ORDERS)
     with pytest.raises(
-        InvalidMapping, match=r"\(orders\.[a-z.]+\): (the file cannot be read|no line is a JSON object)"
+        InvalidMapping, match=r"\(orders\.[a-z.]+\): (the file is not (Parquet|gzip), or|no line is a JSON object)"
     ):
         shop.load(MAPPING.replace("orders.csv", name))
 
@@ -94,4 +95,53 @@ def test_an_undeclared_trait_is_not_kept(shop: ImportedShop) -> None:
     shop.write("people.csv", "id,shoe_size\nann,38\n")
     mapping = '[[source]]\nfile = "people.csv"\nsubjects = true\n[source.columns]\nsubject = "id"\nshoe = "shoe_size"\n'
     with pytest.raises(InvalidMapping, match="Nothing else about a person is kept"):
+        shop.load(mapping)
+
+
+PAID = [f"2026-03-01 10:0{n},u{n},{n}.00" for n in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        (
+            ["2026-03-01 10:00,jos\xe9,1"],
+            r"1 of 1 lines cannot be used, first line 2: it is not UTF-8; save the file as",
+        ),
+        ([line.replace(".", ",") for line in PAID], r"5 of 5 lines .* line 2: it has more values .* in quotes"),
+        ([*PAID[:2], *(line.rpartition(",")[0] for line in PAID)], "5 of 7 lines .* line 4: it has fewer values"),
+        (['2026-03-01 10:00,"ann,1'], "1 of 1 lines .* quotation mark out of place"),
+        ([PAID[0] + "\r", *PAID[1:]], "two kinds of line ends"),
+    ],
+)
+def test_a_file_that_is_wrong_as_a_whole_is_refused_and_can_be_mended(
+    shop: ImportedShop, lines: list[str], says: str
+) -> None:
+    """A handful of broken lines is set aside; when most are, nothing of the file goes in and its words say what to do.
+
+    The words are ours: a reader's own, such as `Expected Number of Columns`, tell a shop nothing.
+    """
+    shop.write("pay.csv", ("when,who,amount\n" + "\n".join(lines) + "\n").encode("latin-1"))
+    mapping = payments('amount = { column = "amount", unit = "major", currency = "EUR" }')
+    with pytest.raises(InvalidMapping, match=says) as caught:
+        shop.load(mapping)
+    assert "pay.csv" in str(caught.value)
+    shop.write("pay.csv", "when,who,amount\n" + "\n".join(PAID) + "\n")
+    assert shop.load(mapping).sources[0].accepted == 5
+
+
+def test_a_damaged_file_says_so_in_our_words(shop: ImportedShop) -> None:
+    packed = gzip.compress(ORDERS.encode() * 200)
+    shop.write("orders.csv.gz", packed[:-40])
+    with pytest.raises(InvalidMapping, match="is not gzip, or is cut off: pack it again"):
+        shop.load(MAPPING.replace("orders.csv", "orders.csv.gz"))
+    shop.write("orders.jsonl", b'{"order": "caf\xe9"}\n')
+    with pytest.raises(InvalidMapping, match="not text in UTF-8, one JSON object per line"):
+        shop.load(MAPPING.replace("orders.csv", "orders.jsonl"))
+
+
+def test_a_payment_of_nothing_is_refused(shop: ImportedShop) -> None:
+    shop.write("pay.csv", "when,who\n2026-03-01 10:00,ann\n")
+    mapping = payments("").replace('order_id = { const = "o-1" }', "")
+    with pytest.raises(InvalidMapping, match="nothing feeds order_id or card_hash or amount; add it"):
         shop.load(mapping)

@@ -16,13 +16,24 @@ CODES = {
     "Product Viewed": 1, "Product Clicked": 2, "Product List Viewed": 3, "Product List Filtered": 4,
     "Products Searched": 5, "Product Added": 6, "Product Removed": 7, "Cart Viewed": 8,
     "Product Added to Wishlist": 9, "Product Removed from Wishlist": 10, "Promotion Viewed": 11,
-    "Promotion Clicked": 12, "Page": 20, "Identify": 21, "Alias": 22, "Signed Up": 23,
+    "Promotion Clicked": 12, "Product Shared": 13, "Cart Shared": 14, "Wishlist Product Added to Cart": 15,
+    "Page": 20, "Identify": 21, "Alias": 22, "Signed Up": 23,
     "Checkout Started": 100, "Order Completed": 101, "Order Updated": 102, "Order Refunded": 103,
-    "Order Cancelled": 104, "Coupon Entered": 110, "Coupon Applied": 111, "Coupon Denied": 112, "Coupon Removed": 113,
-    "Payment Attempted": 200, "Chargeback Received": 201, "Ticket Opened": 300, "Ticket Resolved": 301,
+    "Order Cancelled": 104, "Checkout Step Viewed": 105, "Checkout Step Completed": 106,
+    "Coupon Entered": 110, "Coupon Applied": 111, "Coupon Denied": 112, "Coupon Removed": 113,
+    "Payment Attempted": 200, "Chargeback Received": 201, "Payment Info Entered": 202,
+    "Ticket Opened": 300, "Ticket Resolved": 301,
     "Inventory Changed": 400, "Price Changed": 401, "Shipment Delivered": 402, "Review Submitted": 403,
     "Product Reviewed": 404, "Offer Shown": 500, "Offer Redeemed": 501,
 }  # fmt: skip
+SEGMENT = (
+    "Products Searched", "Product List Viewed", "Product List Filtered", "Promotion Viewed", "Promotion Clicked",
+    "Product Clicked", "Product Viewed", "Product Added", "Product Removed", "Cart Viewed", "Checkout Started",
+    "Checkout Step Viewed", "Checkout Step Completed", "Payment Info Entered", "Order Completed", "Order Updated",
+    "Order Refunded", "Order Cancelled", "Coupon Entered", "Coupon Applied", "Coupon Denied", "Coupon Removed",
+    "Product Added to Wishlist", "Product Removed from Wishlist", "Wishlist Product Added to Cart", "Product Shared",
+    "Cart Shared", "Product Reviewed",
+)  # fmt: skip
 CATEGORIES = {
     "system.operations", "user.account", "user.behavior", "user.behavior.browsing_history",
     "user.behavior.purchase_history", "user.behavior.search_history", "user.contact.address.country",
@@ -78,10 +89,20 @@ def test_a_browser_may_send_behaviour_only() -> None:
 
 
 def test_payments_may_be_read_to_prevent_fraud_and_never_to_sell() -> None:
-    for name in ("Payment Attempted", "Chargeback Received"):
+    for name in ("Payment Attempted", "Chargeback Received", "Payment Info Entered"):
         assert purposes_of(name) & Purpose.FRAUD_PREVENTION.bit
         assert purposes_of(name) & Purpose.TRAIN.bit
         assert not purposes_of(name) & (Purpose.MARKETING.bit | Purpose.RECOMMEND.bit | Purpose.PRICE.bit)
+
+
+def test_every_type_of_the_ecommerce_spec_exists() -> None:
+    """What a shop's tracking plan takes from the public specification is not dropped as unknown."""
+    assert set(SEGMENT) <= set(EVENT_TYPES)
+
+
+def test_what_one_of_is_needed_is_declared() -> None:
+    for declared in EVENT_TYPES.values():
+        assert set(declared.one_of) <= {p.name for p in declared.properties if p.stored}
 
 
 def test_every_kind_of_own_event_feeds_the_columns_fraud_needs() -> None:

@@ -148,3 +148,11 @@ def test_countries_and_currencies_have_their_shape() -> None:
     for bad in ("EURO", "E1R", "€€€", "", None, 978):
         with pytest.raises(InvalidEvent):
             read_currency(bad)
+
+
+def test_a_currency_is_one_that_exists() -> None:
+    """Three letters are not enough: without its decimals an amount would be a hundred times too much or too little."""
+    for unknown in ("XXQ", "XXX", "XTS", "XAU", "ZZZ"):
+        with pytest.raises(InvalidEvent, match="ISO 4217"):
+            read_currency(unknown)
+    assert read_currency("hrk") == "HRK"

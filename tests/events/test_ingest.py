@@ -149,6 +149,10 @@ def test_amounts_in_another_currency_never_enter_a_sum() -> None:
         (track("Order Completed", {"order_id": "o", "products": [{"product_id": "p"}, {"price": 1}]}),
          "products[1].product_id", "missing"),
         (track("Payment Attempted", {"amount": 1, "ip": "300.1.1.1"}), "ip", "internet address"),
+        (track("Payment Attempted", {}), "order_id", "at least one of order_id, card_hash, amount"),
+        (track("Payment Attempted", {}, context={"ip": "192.0.2.9"}), "order_id", "at least one of"),
+        (track("Chargeback Received", {"reason": "fraud"}), "order_id", "at least one of"),
+        (track("Payment Attempted", {"amount": 5, "currency": "XXQ"}), "currency", "ISO 4217"),
         (track("Product Viewed", {"product_id": "p"}, userId="x" * 201), "userId", "200"),
         (track("Product Viewed", {"product_id": "p"}, messageId={"a": 1}), "messageId", "text"),
         (track("Product Viewed", {"product_id": "p"}, timestamp="soon"), "timestamp", "time"),
@@ -214,6 +218,7 @@ def test_a_browser_key_brings_behaviour_and_nothing_else() -> None:
     identify = {"type": "identify", "userId": "u", "anonymousId": "a", "traits": {"loyalty_tier": "gold"}}
     assert read(identify, trusted=False).body == {}
     assert read(identify).body == {"loyalty_tier": "gold"}
+    assert (read(identify, trusted=False).withheld, read(identify).withheld) == (1, 0)
 
 
 def test_identify_and_page_read_their_own_fields() -> None:
@@ -240,11 +245,31 @@ def test_a_body_is_one_message_or_a_batch_and_a_broken_one_names_its_field() -> 
     assert delivery.messages == [{"type": "page", "context": {"ip": "192.0.2.1"}}, 5]
     for body, field in [(b'{"batch":{}}', "batch"), (b"{}", "batch"), (b'{"batch":[],"sentAt":1}', "sentAt"),
                         (b'{"batch":[],"writeKey":1}', "writeKey"), (b"[]", ""), (b"{", ""), (b"", ""),
-                        (b'{"a":NaN}', ""), (b"\xff\xfe", ""), (b'{"a":"\\ud800"}', ""),
+                        (b"\xff\xfe", ""), (b'{"batch":[],"n":' + b"9" * 5000 + b"}", ""),
                         (b"[" * 100_000 + b"]" * 100_000, "")]:  # fmt: skip
         with pytest.raises(InvalidInput) as error:
             read_body(body, "batch")
         assert error.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "says"),
+    [
+        (b'{"a":NaN}', "a", "not a finite number"),
+        (b'{"batch":[{}, {"properties":{"price":-Infinity}}]}', "batch[1].properties.price", "JSON has no NaN"),
+        (b'{"userId":"\\ud83d"}', "userId", "half a character"),
+        (b'{"batch":[{"properties":{"\\udc00":1}}]}', "batch[0].properties", "half a character"),
+        (b'{"a":1,\n "b" 2}', "", "line 2, column 6"),
+        (b'{"a":"\xff"}', "", "UTF-8"),
+        (b"[" * 100_000 + b"]" * 100_000, "", "nested too deeply"),
+    ],
+)
+def test_a_body_that_is_no_json_says_where_and_what_to_send(body: bytes, field: str, says: str) -> None:
+    """No decoder's own words: neither a sender nor its support knows what `Input data was truncated` means."""
+    with pytest.raises(InvalidInput, match=says) as error:
+        read_body(body, "batch")
+    assert error.value.field == field
+    assert "truncated" not in str(error.value)
 
 
 JSON = st.recursive(

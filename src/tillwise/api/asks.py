@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
 from tillwise.errors import ConfigurationError
 from tillwise.outcomes.outcomes import KINDS
+from tillwise.vocabulary.currencies import EXPONENTS
 from tillwise.vocabulary.money import MAX_MINOR
 
 _UNFIT = r"\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff"
@@ -21,7 +22,7 @@ Id = Annotated[
 Minor = Annotated[int, Meta(ge=0, le=MAX_MINOR, description="an amount in integer minor units, such as cents")]
 Quantity = Annotated[int, Meta(ge=0, le=1_000_000)]
 Country = Annotated[str, Meta(max_length=2, pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2, such as DE")]
-Currency = Annotated[str, Meta(max_length=3, pattern=r"^[A-Z]{3}$", description="ISO 4217, such as EUR")]
+CURRENCIES: Final = tuple(sorted(EXPONENTS))
 Short = Annotated[str, Meta(max_length=40)]
 Definition = Annotated[
     str, Meta(max_length=71, pattern=r"^sha256:[0-9a-f]{64}$", description="the hash of a feature definition")
@@ -95,7 +96,7 @@ class Order(Strict, frozen=True, kw_only=True):
 
     id: Id
     amount: Minor
-    currency: Currency
+    currency: Annotated[Literal[CURRENCIES], Meta(description="ISO 4217, such as EUR")]  # type: ignore[valid-type]
     items: Annotated[list[CartLine], Meta(max_length=500)] = []
 
 

@@ -15,7 +15,7 @@ from tillwise.api.shop import Shop
 from tillwise.api.tracked_consent import TrackedConsent
 from tillwise.errors import InvalidInput
 from tillwise.events.event import Intake, Quarantined
-from tillwise.events.ingest import KINDS, read_body, read_message
+from tillwise.events.ingest import KINDS, Delivery, read_body, read_message
 
 SUCCESS: Final = b'{"success":true}'
 _SCOPE: Final = "ingest:behaviour"
@@ -105,10 +105,13 @@ def _route(shop: Shop, kind: str, name: str) -> Route:
 
     async def handle(call: Call) -> Reply:
         try:
+            delivery = read_body(call.body, kind)
             decode(decoder, call.body)
+        except InvalidInput as error:
+            raise Refusal(400, str(error), error.field) from None
         except Refusal as refusal:
             raise Refusal(400, refusal.detail, refusal.field) from None
-        return await _take(shop, kind, call, consent)
+        return await _take(shop, delivery, call, consent)
 
     return Route(
         "POST",
@@ -124,12 +127,8 @@ def _route(shop: Shop, kind: str, name: str) -> Route:
     )
 
 
-async def _take(shop: Shop, kind: str, call: Call, consent: TrackedConsent) -> Reply:
+async def _take(shop: Shop, delivery: Delivery, call: Call, consent: TrackedConsent) -> Reply:
     """Read, keep and only then say so."""
-    try:
-        delivery = read_body(call.body, kind)
-    except InvalidInput as error:
-        raise Refusal(400, str(error), error.field) from None
     trusted = call.key is not None and call.key.allows("ingest")
     received = shop.clock.now()
     currency = shop.settings.shop.currency

@@ -23,7 +23,7 @@ from tillwise.decisions.use_case import UseCase
 from tillwise.documents.described import Described, tables_of
 from tillwise.documents.notices import NoticeDesk
 from tillwise.engines.duckdb import Segments
-from tillwise.errors import ConfigurationError, TillwiseError
+from tillwise.errors import ConfigurationError, InvalidInput, TillwiseError
 from tillwise.events import catalog, tables
 from tillwise.events.log import EventLog
 from tillwise.features import tiles
@@ -55,10 +55,11 @@ from tillwise.rights.objecting import ReviewObjected
 from tillwise.rights.old_handovers import old_handovers
 from tillwise.rights.old_requests import old_requests
 from tillwise.rights.rights import Rights
-from tillwise.settings import Secrets, Settings, ShopFolder
+from tillwise.settings import SETTINGS_FILE, Secrets, Settings, ShopFolder
 from tillwise.stores.sqlite import SqliteStore
 from tillwise.vocabulary.canonical import Json
 from tillwise.vocabulary.clock import LogClock, wall_now
+from tillwise.vocabulary.money import exponent
 from tillwise.vocabulary.store import Store
 
 TABLES: Final = (
@@ -129,10 +130,18 @@ class App:
         self.store.close()
 
 
+def _check_currency(folder: ShopFolder, settings: Settings) -> None:
+    try:
+        exponent(settings.shop.currency)
+    except InvalidInput as error:
+        raise ConfigurationError(f"{folder.path / SETTINGS_FILE}: [shop] currency: {error}") from None
+
+
 def build_app(path: Path) -> App:
     """Build the shop in `path`; raise ConfigurationError when it is no shop or something in it is wrong."""
     folder = ShopFolder(path)
     settings, secrets = folder.settings(), folder.secrets()
+    _check_currency(folder, settings)
     clock = LogClock(settings.clock.offset_ms)
     shelf = SnapshotShelf(folder.snapshots)
     retention = load_retention(settings.retention)

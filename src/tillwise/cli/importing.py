@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import click
 import msgspec
@@ -10,9 +11,12 @@ import msgspec
 from tillwise.app import App, build_app
 from tillwise.cli.main import json_option, shop_option
 from tillwise.cli.show import Show, progress
-from tillwise.connectors.importing import ImportResult, import_mapping
+from tillwise.connectors.importing import ImportResult, SourceResult, import_mapping
 from tillwise.connectors.mapping_file import read_mapping
 from tillwise.errors import InvalidMapping
+
+SHOWN: Final = 5
+"""Lines named of each reason."""
 
 
 @click.command()
@@ -58,9 +62,25 @@ def _check_home(app: App, mapping: Path) -> None:
 def _report(show: Show, result: ImportResult) -> None:
     show.document(msgspec.to_builtins(result))
     rows = [(s.source, s.accepted, s.duplicate, s.flagged, s.quarantined) for s in result.sources]
-    show.table(f"imported as epoch {result.epoch}", ("source", "accepted", "duplicate", "flagged", "quarantined"), rows)
+    title = f"imported as epoch {result.epoch}"
+    if result.already:
+        title = f"nothing was done: all of it was imported before, as epoch {result.epoch}, with these counts"
+    show.table(title, ("source", "accepted", "duplicate", "flagged", "quarantined"), rows)
     for source in result.sources:
+        if source.skipped and not result.already:
+            show.line(f"  {source.source}: was in before this run")
         for reason, n in source.reasons.items():
-            show.line(f"  {source.source}: {n} × {reason}")
+            show.line(f"  {source.source}: {n} × {reason}{_where(source, reason)}")
+    if any(source.quarantined for source in result.sources):
+        show.line("what was set aside, line by line: tillwise quarantine --file NAME")
     for note in result.notes:
         show.line(note)
+
+
+def _where(source: SourceResult, reason: str) -> str:
+    """Return where the first rows of a reason stand."""
+    lines = [each.line for each in source.lines if each.said == reason]
+    if not lines:
+        return ""
+    told = ", ".join(map(str, lines[:SHOWN]))
+    return f" ({'line' if len(lines) == 1 else 'lines'} {told}{', …' if len(lines) > SHOWN else ''})"

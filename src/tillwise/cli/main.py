@@ -20,6 +20,7 @@ OWN_FILES: Final = frozenset(
 COMMANDS: Final = {
     "init": "tillwise.cli.init",
     "import": "tillwise.cli.importing",
+    "quarantine": "tillwise.cli.quarantine",
     "train": "tillwise.cli.learn",
     "evaluate": "tillwise.cli.learn",
     "score": "tillwise.cli.learn",

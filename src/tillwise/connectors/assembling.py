@@ -15,6 +15,8 @@ import numpy as np
 from tillwise.connectors.files import literal
 from tillwise.connectors.mapping import Feed, Source
 from tillwise.connectors.staging import Staged
+from tillwise.connectors.targets import UNIT_PRICE
+from tillwise.connectors.values import is_rounded
 from tillwise.events.compiled import COMPILED
 from tillwise.events.event import Line
 from tillwise.events.facts import PERSON_KEYS
@@ -65,6 +67,7 @@ def assemble(
         _make_lines(connection, source, staged, foreign=foreign)
     _make_events(connection, source, staged, has_lines=has_lines, foreign=foreign)
     _count_flags(connection, source, staged, flagged, has_lines=has_lines)
+    _count_gaps(connection, source, staged, flagged)
     if foreign:
         flagged["foreign_currency"] += _one(connection, "SELECT count(*) FROM ev")
     return Assembled(
@@ -262,6 +265,21 @@ def _count_flags(
         flagged["identical_rows"] += _one(connection, "SELECT count(*) FROM numbered WHERE again > 1")
     flagged["rows_disagree"] += _one(connection, "SELECT count(*) FROM grouped WHERE differs")
     flagged["doubtful_local_time"] += _one(connection, "SELECT count(*) FROM staged WHERE bad = 0 AND doubtful")
+
+
+def _count_gaps(connection: duckdb.DuckDBPyConnection, source: Source, staged: Staged, flagged: Counter[str]) -> None:
+    """Count what is kept although something about it is not known: whose it is, what it cost, exactly or at all."""
+    if COMPILED[source.event].declared.person:
+        who = [value for name in ("subject", "anonymous_id") if (value := staged.value(source, name))]
+        nobody = " AND ".join(f"{value} IS NULL" for value in who) or "true"
+        flagged["nobody_named"] += _one(connection, f"SELECT count(*) FROM ev WHERE {nobody}")
+    for price, quantity in staged.prices.items():
+        rounded = is_rounded(f"v{price}", f"v{quantity}", source.feeds[price])
+        flagged["rounded_price"] += _one(connection, f"SELECT count(*) FROM staged WHERE bad = 0 AND {rounded}")
+    for index, feed in enumerate(source.feeds):
+        if feed.name == UNIT_PRICE or _column(source, feed) == "amount":
+            value = f"total{index}" if feed.name == UNIT_PRICE else f"v{index}"
+            flagged["no_amount"] += _one(connection, f"SELECT count(*) FROM staged WHERE bad = 0 AND {value} IS NULL")
     for name in [name for name, n in flagged.items() if not n]:
         del flagged[name]
 

@@ -9,6 +9,7 @@ import csv
 import gzip
 import hashlib
 import io
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from tillwise.connectors.broken_lines import check_lines, csv_reason, unreadable
 from tillwise.connectors.mapping import Source
 from tillwise.connectors.targets import suggest
 from tillwise.errors import InvalidMapping
@@ -83,9 +85,8 @@ def open_file(connection: duckdb.DuckDBPyConnection, path: Path, source: Source)
         if name.endswith(".csv"):
             return _open_csv(connection, path, source)
         return _open_json(connection, path, source)
-    except (duckdb.Error, OSError, EOFError) as error:
-        first = str(error).splitlines()[0]
-        raise InvalidMapping(f"{source.place}: the file cannot be read: {first}", field="file") from None
+    except (duckdb.Error, OSError, EOFError, zlib.error) as error:
+        raise InvalidMapping(f"{source.place}: {unreadable(name, error)}", field="file") from None
 
 
 def _open_parquet(connection: duckdb.DuckDBPyConnection, path: Path, source: Source) -> OpenFile:
@@ -110,7 +111,7 @@ def _open_csv(connection: duckdb.DuckDBPyConnection, path: Path, source: Source)
     names = [f"c{index}" for index in range(len(header))]
     scan = (
         f"read_csv({literal(str(path))}, header = false, skip = 1, auto_detect = false, delim = {literal(delimiter)},"
-        """ quote = '"', escape = '"', strict_mode = false, store_rejects = true, rejects_limit = 0,"""
+        """ quote = '"', escape = '"', strict_mode = true, store_rejects = true, rejects_limit = 0,"""
         f" max_line_size = {LONGEST_LINE}, columns = {{{', '.join(f'{n}: VARCHAR' for n in names)}}})"
     )
     for table in ("reject_errors", "reject_scans"):
@@ -121,9 +122,11 @@ def _open_csv(connection: duckdb.DuckDBPyConnection, path: Path, source: Source)
         "CREATE TEMP TABLE src AS SELECT row_number() OVER () - 1 AS _row,"
         f" {', '.join(columns)}, length({every}) - length(replace({every}, chr(10), '')) AS _breaks FROM {scan}"
     )
-    found = connection.execute("SELECT line, any_value(error_message) FROM reject_errors GROUP BY line ORDER BY line")
-    rejected = [(int(line), str(text).splitlines()[0]) for line, text in found.fetchall()]
-    return OpenFile(dict.fromkeys(used, "VARCHAR"), *_numbered(connection, rejected))
+    found = connection.execute("SELECT line, min(error_type) FROM reject_errors GROUP BY line ORDER BY line")
+    rejected = [(int(line), csv_reason(str(kind))) for line, kind in found.fetchall()]
+    opened = OpenFile(dict.fromkeys(used, "VARCHAR"), *_numbered(connection, rejected))
+    check_lines(source.place, opened.broken, _count(connection))
+    return opened
 
 
 def _numbered(
@@ -145,6 +148,11 @@ def _numbered(
         (line + int(before[at] if at < n else breaks), text) for (line, text), at in zip(rejected, shifted, strict=True)
     ]
     return tuple(moved), 2, records + before
+
+
+def _count(connection: duckdb.DuckDBPyConnection) -> int:
+    row = connection.execute("SELECT count(*) FROM src").fetchone()
+    return 0 if row is None else int(row[0])
 
 
 def _open_json(connection: duckdb.DuckDBPyConnection, path: Path, source: Source) -> OpenFile:
@@ -169,6 +177,7 @@ def _open_json(connection: duckdb.DuckDBPyConnection, path: Path, source: Source
     bad = connection.execute("SELECT _row + 1 FROM lines WHERE NOT good AND trim(coalesce(line, '')) <> '' ORDER BY 1")
     broken = tuple((int(line), "is not a JSON object") for (line,) in bad.fetchall())
     connection.execute("DROP TABLE lines")
+    check_lines(source.place, broken, _count(connection))
     return OpenFile(dict.fromkeys(used, "VARCHAR"), broken)
 
 

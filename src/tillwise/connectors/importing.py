@@ -15,7 +15,7 @@ from tillwise.connectors.cataloguing import Upserts, read_items, read_people
 from tillwise.connectors.files import fingerprint, locate, open_file
 from tillwise.connectors.mapping import Mapping, Source
 from tillwise.connectors.mapping_file import read_mapping
-from tillwise.connectors.publishing import announce, begin, finished, publish, take_epoch
+from tillwise.connectors.publishing import announce, begin, finished, is_visible, publish, take_epoch
 from tillwise.connectors.reading import Permission, read_events
 from tillwise.connectors.staging import Staged, stage
 from tillwise.events.catalog import remember_texts
@@ -30,12 +30,32 @@ from tillwise.vocabulary.purpose import Purpose, mask
 from tillwise.vocabulary.store import Store, Transaction
 
 DAY: Final = 86_400_000
+LISTED: Final = 100
+"""Refused lines told of by each reason."""
 _MEMORY: Final = {"memory_limit": "2GB", "autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedLine:
+    """A line (Parquet: a row) that went to quarantine: where it stands, in which column, and why."""
+
+    file: str
+    line: int
+    field: str
+    reason: str
+
+    @property
+    def said(self) -> str:
+        """Return the reason as `SourceResult.reasons` has it."""
+        return _said(self.field, self.reason)
+
+
+@dataclass(frozen=True, slots=True)
 class SourceResult:
-    """What became of one source. `reasons` counts quarantined rows by reason; `skipped` says it was in already."""
+    """What became of one source. `reasons` counts quarantined rows by reason; `skipped` says it was in already.
+
+    `lines` are the first LISTED of each reason: `tillwise quarantine` has the rest.
+    """
 
     source: str
     accepted: int
@@ -44,15 +64,20 @@ class SourceResult:
     quarantined: int
     reasons: dict[str, int] = field(default_factory=dict)
     skipped: bool = False
+    lines: tuple[RefusedLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """A finished import: its rows became visible together, as this epoch. `notes` are words for the person."""
+    """A finished import: its rows became visible together, as this epoch. `notes` are words for the person.
+
+    `already`: it was finished before, and nothing was done now.
+    """
 
     epoch: int
     sources: tuple[SourceResult, ...]
     notes: tuple[str, ...] = ()
+    already: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +94,7 @@ class _Run:
     on_append: tuple[OnAppend, ...]
     currency: str | None
     admit: Admit | None = None
+    already: bool = False
 
 
 def import_mapping(  # noqa: PLR0913 - most of them are left out mostly
@@ -94,9 +120,11 @@ def import_mapping(  # noqa: PLR0913 - most of them are left out mostly
     folder = mapping.folder if data_dir is None else data_dir
     paths = {source.label: locate(source, folder) for source in mapping.sources}
     epoch = store.commit(lambda transaction: take_epoch(transaction, mapping)).result()
+    with store.snapshot() as snapshot:
+        already = is_visible(snapshot, epoch)
     run = _Run(
         store, secrets, clock, mapping, epoch, _allowed(mapping), progress or Silent(), tuple(on_append), currency,
-        admit,
+        admit, already,
     )  # fmt: skip
     results = []
     upserts = Upserts()
@@ -104,7 +132,7 @@ def import_mapping(  # noqa: PLR0913 - most of them are left out mostly
         with duckdb.connect(config=_MEMORY) as connection:
             results.append(_import_source(run, connection, source, paths[source.label], upserts))
     published = store.commit(lambda transaction: publish(transaction, secrets, clock, mapping, epoch, upserts)).result()
-    return ImportResult(published, tuple(results), _notes(mapping))
+    return ImportResult(published, tuple(results), _notes(mapping), already)
 
 
 def _allowed(mapping: Mapping) -> Permission:
@@ -126,7 +154,7 @@ def _import_source(
     digest = f"{run.mapping.declared(source)} {fingerprint(path)}"
     with run.store.snapshot() as snapshot:
         known = finished(snapshot, run.mapping, source, digest)
-    if known is not None and source.task == "event":
+    if known is not None and (source.task == "event" or run.already):
         return SourceResult(source.label, *known, skipped=True)
     run.progress.start(0, f"read {source.label}")
     file = open_file(connection, path, source)
@@ -146,7 +174,7 @@ def _import_source(
             _finish(transaction, run, source, digest, counts, refused)
 
         run.store.commit(work).result()
-    return SourceResult(source.label, *counts, reasons)
+    return SourceResult(source.label, *counts, reasons, lines=_first_lines(refused))
 
 
 def _import_events(
@@ -156,27 +184,30 @@ def _import_events(
     refused, reasons = _refused(connection, source, staged, assembled.clashes)
     run.progress.start(assembled.events, f"load {source.label}")
 
-    def work(transaction: Transaction) -> tuple[int, int]:
+    def work(transaction: Transaction) -> tuple[tuple[int, int, int, int], Counter[str]]:
         begin(transaction, run.mapping, source)
-        accepted, duplicate = _write(run, connection, source, staged, assembled, transaction)
+        accepted, duplicate, away = _write(run, connection, source, staged, assembled, transaction)
         remember_texts(transaction, assembled.texts)
         count(transaction, {f"flagged: {name}": n for name, n in assembled.flagged.items()})
-        counts = (accepted, duplicate, assembled.flagged.total(), sum(reasons.values()))
+        counts = (accepted, duplicate, assembled.flagged.total(), sum(reasons.values()) + away.total())
         _finish(transaction, run, source, digest, counts, refused)
-        return accepted, duplicate
+        return counts, away
 
-    accepted, duplicate = run.store.commit(work).result()
-    return SourceResult(source.label, accepted, duplicate, assembled.flagged.total(), sum(reasons.values()), reasons)
+    counts, away = run.store.commit(work).result()
+    return SourceResult(source.label, *counts, {**reasons, **away}, lines=_first_lines(refused))
 
 
 def _write(
     run: _Run, connection: duckdb.DuckDBPyConnection, source: Source, staged: Staged, assembled: Assembled,
     transaction: Transaction,
-) -> tuple[int, int]:  # fmt: skip
+) -> tuple[int, int, Counter[str]]:  # fmt: skip
+    """Return how many events were accepted, were duplicates, and may not be kept here, the last by reason."""
     accepted = duplicate = 0
+    turned_away: Counter[str] = Counter()
     for chunk in read_events(connection, source, staged, assembled, run.allowed):
         admitted, away = (chunk, []) if run.admit is None else run.admit(transaction, chunk)
         quarantine(transaction, run.secrets, away)
+        turned_away.update(each.reason for each in away)
         fresh = deduplicate(transaction, run.secrets, admitted)
         duplicate += len(admitted) - len(fresh)
         if fresh:
@@ -187,7 +218,7 @@ def _write(
                 hook(transaction, facts)
             accepted += len(fresh)
         run.progress.advance(len(chunk))
-    return accepted, duplicate
+    return accepted, duplicate, turned_away
 
 
 def _finish(
@@ -206,7 +237,7 @@ def _refused(
     reasons: Counter[str] = Counter()
     for code, n in staged.counts.items():
         problem = staged.problems[code - 1]
-        reasons[f"{problem.feed.field}: {problem.reason}"] += n
+        reasons[_said(problem.feed.field, problem.reason)] += n
     reasons.update(reason for _, reason in staged.file.broken)
     if clashes:
         reasons[CLASH] += len(clashes)
@@ -225,3 +256,19 @@ def _refused(
     ]
     refused += [Quarantined(reason=CLASH, type=kind, source=source.file, line=staged.file.line(row)) for row in clashes]
     return refused, dict(reasons)
+
+
+def _said(field_name: str, reason: str) -> str:
+    return f"{field_name}: {reason}" if field_name else reason
+
+
+def _first_lines(refused: Sequence[Quarantined]) -> tuple[RefusedLine, ...]:
+    """Return the first lines of each reason, in the order of the file."""
+    told: Counter[str] = Counter()
+    lines: list[RefusedLine] = []
+    for each in sorted(refused, key=lambda row: row.line or 0):
+        key = _said(each.field, each.reason)
+        told[key] += 1
+        if told[key] <= LISTED:
+            lines.append(RefusedLine(each.source or "", each.line or 0, each.field, each.reason))
+    return tuple(lines)

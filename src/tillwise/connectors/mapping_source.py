@@ -7,10 +7,10 @@ from typing import Any, Final, NamedTuple, TypeGuard
 
 from tillwise.connectors.mapping import OPS, Condition, Feed, Scalar, Task, Unit
 from tillwise.connectors.targets import UNIT_PRICE, Target, catalog_target, event_target, subject_target, suggest
-from tillwise.errors import InvalidInput, InvalidMapping
+from tillwise.errors import InvalidMapping
 from tillwise.events.event_type import EventType
 from tillwise.events.properties import Kind
-from tillwise.vocabulary.money import exponent
+from tillwise.vocabulary.currencies import EXPONENTS
 
 _FEED_KEYS: Final = (
     "column", "const", "unit", "currency", "value_map", "timestamp_format", "negate",
@@ -136,12 +136,14 @@ def _money(rule: dict[str, Any], kind: Kind, currency: str | None, place: str) -
             f'{place}: {said} unit = "major" (19.90) or unit = "minor" (1990), and currency = "EUR"', field="unit"
         )
     currency = rule.get("currency", currency)
-    try:
-        exponent(currency if isinstance(currency, str) else "")
-    except InvalidInput:
-        said = "say" if currency is None else f"{currency!r} is no currency; write"
-        raise InvalidMapping(f'{place}: {said} currency = "EUR", an ISO 4217 code', field="currency") from None
+    _check_currency(currency, place)
     return unit, currency
+
+
+def _check_currency(code: Any, place: str) -> None:
+    if not isinstance(code, str) or code not in EXPONENTS:
+        said = "say" if code is None else f"{code!r} is no currency; write"
+        raise InvalidMapping(f'{place}: {said} currency = "EUR", an ISO 4217 code', field="currency")
 
 
 def _currency(columns: dict[str, Any], place: str) -> str | None:
@@ -154,7 +156,9 @@ def _currency(columns: dict[str, Any], place: str) -> str | None:
             " [[source]] for each with a where on that column",
             field="currency",
         )
-    return str(rule["const"])
+    code = str(rule["const"]).upper()
+    _check_currency(code, f'{place}, column "currency"')
+    return code
 
 
 def _value_map(rule: dict[str, Any], place: str) -> tuple[tuple[str, str], ...]:
@@ -190,6 +194,8 @@ def _check_together(feeds: list[Feed], declared: EventType | None, task: Task, p
     missing = [name for name in wanted if (name, False) not in names]
     if any(line for _, line in names) and ("product_id", True) not in names:
         missing.append("products.item_id")
+    if declared is not None and declared.one_of and not any((name, False) in names for name in declared.one_of):
+        missing.append(" or ".join(declared.one_of))
     if missing:
         raise InvalidMapping(
             f"{place}: nothing feeds {', '.join(missing)}; add it to [source.columns]", field=missing[0]

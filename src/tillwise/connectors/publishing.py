@@ -50,6 +50,11 @@ def take_epoch(transaction: Transaction, mapping: Mapping) -> int:
     return epoch
 
 
+def is_visible(snapshot: Snapshot, epoch: int) -> bool:
+    """Return True when the import of this epoch is finished and seen by everybody."""
+    return snapshot.one("SELECT 1 FROM epochs WHERE epoch = ? AND visible = 1", (epoch,)) is not None
+
+
 def finished(snapshot: Snapshot, mapping: Mapping, source: Source, digest: str) -> Counts | None:
     """Return the counts of a source that is in already, else None; raise InvalidMapping when it has changed since."""
     row = snapshot.one(
@@ -101,8 +106,7 @@ def publish(
 
     The log clock moves up to the newest imported row that is not in the future, so that windows never run backwards.
     """
-    row = transaction.one("SELECT visible FROM epochs WHERE epoch = ?", (epoch,))
-    if row is not None and row[0] == 1:
+    if is_visible(transaction, epoch):
         return epoch
     newest = transaction.one("SELECT max(at) FROM events WHERE epoch = ? AND at <= ?", (epoch, clock.now()))
     head = read_head(transaction)

@@ -23,6 +23,7 @@ from tillwise.connectors.moments import (
 from tillwise.connectors.targets import UNIT_PRICE
 from tillwise.connectors.values import BY_READER, Problem, Reading, line_total, read_feed
 from tillwise.errors import InvalidEvent, InvalidMapping
+from tillwise.events.build import lacking
 from tillwise.events.compiled import COMPILED
 from tillwise.events.properties import Kind
 from tillwise.events.values import READERS
@@ -125,8 +126,10 @@ def _read_rows(
         connection.execute(
             f"CREATE OR REPLACE TEMP TABLE read_rows AS SELECT {', '.join(columns)} FROM src WHERE {where}"
         )
-    except duckdb.Error as error:
-        raise InvalidMapping(f"{source.place} cannot be read as the mapping says: {error}") from None
+    except duckdb.Error:
+        raise InvalidMapping(
+            f"{source.place}: the file breaks off or is damaged inside: write it again from where it came", field="file"
+        ) from None
 
 
 def _make_reader_table(connection: duckdb.DuckDBPyConnection, feed: Feed, index: int) -> None:
@@ -179,7 +182,17 @@ def _problems(
                     "write negate = true on the quantity of returns, or leave these rows out with where")
         )  # fmt: skip
         problems.append(Problem(f"abs({total}) > 1000000000000000", feed, "is larger than any amount a shop can mean"))
-    return tuple(problems)
+    return (*problems, *_one_of(source))
+
+
+def _one_of(source: Source) -> list[Problem]:
+    """Return the problem of a row that says nothing of what its event is about."""
+    names = COMPILED[source.event].declared.one_of if source.task == "event" else ()
+    places = {feed.name: index for index, feed in enumerate(source.feeds) if not feed.line}
+    fed = [places[name] for name in names if name in places]
+    if not fed:
+        return []
+    return [Problem(" AND ".join(f"v{index} IS NULL" for index in fed), source.feeds[fed[0]], lacking(names))]
 
 
 def _stage_rows(

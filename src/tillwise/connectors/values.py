@@ -17,6 +17,8 @@ from tillwise.vocabulary.money import MAX_MINOR, exponent
 
 MISSING: Final = ("", "nan", "NaN", "null", "NULL", "None", "\\N", "#N/A")
 """What other programs write into a text column when there is nothing."""
+_NO_NUMBER: Final = tuple(text for text in MISSING if text.lower() != "nan")
+"""The same where a number stands: `nan` says that a calculation went wrong, not that there is nothing."""
 SCALE: Final = 12
 _DECIMAL: Final = f"DECIMAL(30, {SCALE})"
 _WHOLE_TYPES: Final = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
@@ -86,19 +88,32 @@ def line_total(price: str, quantity: str, feed: Feed) -> str:
 
     `price` is an exact decimal of SCALE places, `quantity` a whole number; null when one is missing or too large.
     """
-    decimals = exponent(feed.currency or "") if feed.unit == "major" else 0
-    unit = 10 ** (SCALE - decimals)
-    product = f"(CAST({price} * {10**SCALE} AS HUGEINT) * CAST({quantity} AS HUGEINT))"
+    product, unit = _product(price, quantity, feed)
     size = f"abs({product})"
     up = f"CASE WHEN 2 * ({size} % {unit}) > {unit} OR (2 * ({size} % {unit}) = {unit} AND ({size} // {unit}) % 2 = 1)"
     rounded = f"sign({product}) * ({size} // {unit} + {up} THEN 1 ELSE 0 END)"
-    known = f"abs({price}) <= {_PRICE_LIMIT} AND abs({quantity}) <= {INTEGER_LIMIT}"
-    return f"CASE WHEN {known} THEN {rounded} END"
+    return f"CASE WHEN {_known(price, quantity)} THEN {rounded} END"
+
+
+def is_rounded(price: str, quantity: str, feed: Feed) -> str:
+    """Return whether line_total had to round: the price has more decimals than the currency, and they matter."""
+    product, unit = _product(price, quantity, feed)
+    return f"CASE WHEN {_known(price, quantity)} THEN {product} % {unit} <> 0 ELSE false END"
+
+
+def _product(price: str, quantity: str, feed: Feed) -> tuple[str, int]:
+    """Return quantity × price in units of 10⁻¹² of what the price is in, and how many of them are a minor unit."""
+    decimals = exponent(feed.currency or "") if feed.unit == "major" else 0
+    return f"(CAST({price} * {10**SCALE} AS HUGEINT) * CAST({quantity} AS HUGEINT))", 10 ** (SCALE - decimals)
+
+
+def _known(price: str, quantity: str) -> str:
+    return f"abs({price}) <= {_PRICE_LIMIT} AND abs({quantity}) <= {INTEGER_LIMIT}"
 
 
 _WRONG: Final = {
     Kind.COUNTRY: "a country must be two letters such as DE",
-    Kind.CURRENCY: "a currency must be three letters such as EUR",
+    Kind.CURRENCY: "a currency must be one of ISO 4217, three letters such as EUR",
     Kind.BOOLEAN: "must be true or false",
     Kind.IP: "must be an internet address such as 192.0.2.9",
     Kind.EMAIL: "an id must not hold control or invisible characters",
@@ -110,7 +125,8 @@ def _text(feed: Feed, kind: str) -> str:
         return literal(feed.const or "")
     column = quoted(feed.column)
     if kind == "VARCHAR":
-        nothing = ", ".join(literal(each) for each in MISSING)
+        missing = _NO_NUMBER if feed.kind in (Kind.INTEGER, Kind.MONEY) else MISSING
+        nothing = ", ".join(literal(each) for each in missing)
         return f"CASE WHEN trim({column}) IN ({nothing}) THEN NULL ELSE trim({column}) END"
     if kind in _FLOATS:
         # An integer key with gaps often arrives as a binary fraction: 17850.0 is the id 17850.

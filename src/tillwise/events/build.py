@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from tillwise.errors import InvalidEvent, InvalidInput
-from tillwise.events.compiled import COMPILED, Compiled, Refused, parse, pick
+from tillwise.events.compiled import COMPILED, Compiled, Refused, harmless, parse, pick
 from tillwise.events.event import Event, Line, Quarantined
 from tillwise.events.facts import PERSON_KEYS
 from tillwise.events.properties import Kind, Property
@@ -24,7 +24,10 @@ LINE_LIMIT: Final = 2000
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """What an event says besides its properties. `purposes` None means what its type allows."""
+    """What an event says besides its properties. `purposes` None means what its type allows.
+
+    `withheld` counts the properties its sender's key may not send: they are left out.
+    """
 
     ts: int
     message_id: str | None = None
@@ -33,6 +36,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     previous_id: str | None = None
     simulated: bool = False
     purposes: int | None = None
+    withheld: int = 0
 
 
 def build_event(
@@ -75,6 +79,7 @@ def _build(
     _add_context(compiled, picked, context)
     currency = _currency(picked.get("currency"), shop_currency)
     parsed = parse(compiled.event, picked, currency)
+    _check_one_of(compiled, parsed)
     columns, people = _columns(compiled.event.properties, parsed, texts)
     if "price" in parsed:
         _line_amount(columns, parsed)
@@ -108,7 +113,19 @@ def _build(
         simulated=header.simulated,
         undeclared=tuple(undeclared),
         flags=tuple(flags),
+        withheld=header.withheld,
     )
+
+
+def _check_one_of(compiled: Compiled, parsed: Mapping[str, Any]) -> None:
+    names = compiled.declared.one_of
+    if names and not any(name in parsed for name in names):
+        raise Refused(lacking(names), field=names[0], parsed=harmless(compiled.event, parsed))
+
+
+def lacking(names: Sequence[str]) -> str:
+    """Return the reason for an event that names none of the properties of which it needs one."""
+    return f"at least one of {', '.join(names)} is needed"
 
 
 def _add_context(compiled: Compiled, picked: dict[str, Any], context: Mapping[str, Any]) -> None:

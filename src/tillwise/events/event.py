@@ -36,7 +36,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     orders by its own clock. `people` holds the texts of person-like keys (device, card, ip, address, email) and
     `order_id` the order: the log stores keyed codes of them. `body` holds the declared properties as JSON values.
     `purposes` is the mask of what the rows may be read for. `flags` names what is kept but looks wrong. `texts` are
-    the public texts behind the codes in `lines`. `traits` and `previous_id` belong to Identify and Alias.
+    the public texts behind the codes in `lines`. `previous_id` belongs to Alias. `withheld` counts what its sender's
+    key may not say.
     """
 
     type: str
@@ -54,6 +55,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     simulated: bool = False
     undeclared: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    withheld: int = 0
 
 
 class Quarantined(msgspec.Struct, frozen=True, kw_only=True):

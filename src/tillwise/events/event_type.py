@@ -27,7 +27,8 @@ class EventType:
     `code` never changes once released; `version` rises when a property changes its meaning. `purposes` is what live
     rows may be read for; imports narrow it to their declared basis. `person` False: the event has no subject and
     needs none (stock, prices). `flag` says what the type's own 0/1 measure means ("" = unused). `facts` False: the
-    event is kept but feeds no feature. `category` is the kind of data that it happened at all (a fideslang key): a
+    event is kept but feeds no feature. `one_of`: properties of which at least one is given, or the event is about
+    nothing. `category` is the kind of data that it happened at all (a fideslang key): a
     product somebody looked at and one they bought are not the same data.
     """
 
@@ -43,6 +44,7 @@ class EventType:
     facts: bool = True
     line: tuple[Property, ...] = LINE
     category: str = "user.behavior.browsing_history"
+    one_of: tuple[str, ...] = ()
 
     @property
     def line_code(self) -> int:

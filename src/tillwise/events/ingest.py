@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from tillwise.errors import InvalidEvent, InvalidInput
+from tillwise.events.broken import broken
 from tillwise.events.build import Header, build_event
 from tillwise.events.event import Dropped, Event, Intake, Quarantined
 from tillwise.events.types import EVENT_TYPES, needs_server_key
@@ -45,7 +46,7 @@ def read_body(body: bytes, kind: str) -> Delivery:
     try:
         message = _decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"the body is not valid JSON: {error}") from None
+        raise broken(body, error) from None
     if not isinstance(message, dict):
         raise InvalidInput("the body must be a JSON object")
     write_key = message.get("writeKey")
@@ -125,10 +126,11 @@ def _header(message: dict[str, Any], name: str, received: int, sent_at: int | No
         anonymous_id=_id(message, "anonymousId"),
         previous_id=previous,
         simulated=trusted and isinstance(context, dict) and context.get("source") == "simulated",
+        withheld=0 if trusted or name != "Identify" else _size(message.get("traits")),
     )
 
 
-def _properties(message: dict[str, Any], name: str, *, trusted: bool) -> dict[str, Any]:
+def _properties(message: dict[str, Any], name: str, *, trusted: bool) -> Mapping[str, Any]:
     key = "traits" if name == "Identify" else "properties"
     given = message.get(key)
     if given is None:
@@ -140,11 +142,15 @@ def _properties(message: dict[str, Any], name: str, *, trusted: bool) -> dict[st
         return {**given, **top}
     if name == "Identify":
         if not trusted:
-            return {}
+            return _NOTHING
         address = given.get("address")
         if isinstance(address, dict):
             return {"country": address.get("country"), **{k: v for k, v in given.items() if k != "address"}}
     return given
+
+
+def _size(given: Any) -> int:
+    return len(given) if isinstance(given, dict) else 0
 
 
 def _timestamp(message: dict[str, Any], received: int, sent_at: int | None) -> int:

@@ -12,7 +12,7 @@ from tillwise.events.event import Dropped, Event, Intake, Quarantined
 from tillwise.events.facts import Fact
 from tillwise.events.lookup import rows_in
 from tillwise.events.people import mark_of_message
-from tillwise.events.quality import count, counted, quarantine
+from tillwise.events.quality import WITHHELD, count, counted, quarantine
 from tillwise.events.record import record
 from tillwise.settings import Secrets
 from tillwise.vocabulary.clock import LogClock
@@ -138,6 +138,7 @@ class EventLog:
 def _counts(fresh: Sequence[Event], dropped: Sequence[Dropped], duplicate: int) -> Counter[str]:
     counts = Counter(accepted=len(fresh), duplicate=duplicate)
     counts.update(each.counter for each in dropped)
+    counts[WITHHELD] = sum(event.withheld for event in fresh)
     for event in fresh:
         if event.undeclared:
             counts.update(counted((f"{event.type}.{name}" for name in event.undeclared), "undeclared"))

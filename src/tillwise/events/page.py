@@ -36,6 +36,8 @@ def _section(declared: EventType) -> str:
         about.append(f"Its lines have the code {declared.line_code}.")
     if declared.flag:
         about.append(f"`flag`: {declared.flag}.")
+    if declared.one_of:
+        about.append(f"At least one of {', '.join(f'`{name}`' for name in declared.one_of)} is required.")
     if not declared.person:
         about.append("It is about a thing: no person is stored with it.")
     properties = _table(declared.properties) if declared.properties else "It has no properties."

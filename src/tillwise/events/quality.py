@@ -18,13 +18,16 @@ QUARANTINE_ROWS: Final = 100_000
 """Quarantined messages kept at most, the newest; all are counted."""
 COUNTER_NAMES: Final = 5_000
 """Distinct counters at most: names come from senders. What is new after that is counted under `… (others)`."""
+WITHHELD: Final = "trait from a browser key"
+"""The counter of traits that came with a key that may not say who somebody is."""
 _PREFIXES: Final = ("undeclared: ", "unknown event: ", "flagged: ", "quarantined: ")
 
 
 class Quality(NamedTuple):
     """What the log took and refused so far.
 
-    `quarantined` counts by reason, `undeclared` by "event.property", `unknown` by event name, `flagged` by flag.
+    `quarantined` counts by reason, `undeclared` by "event.property", `unknown` by event name, `flagged` by flag,
+    `not_stored` what is understood and not kept: group and screen calls, traits sent with a browser key.
     """
 
     accepted: int
@@ -99,7 +102,7 @@ def quality(snapshot: Snapshot) -> Quality:
     undeclared, unknown, flagged, quarantined = (_named(counts, prefix) for prefix in _PREFIXES)
     return Quality(
         counts.get("accepted", 0), counts.get("duplicate", 0), quarantined, undeclared, unknown, flagged,
-        {name: counts[name] for name in ("group", "screen") if name in counts},
+        {name: counts[name] for name in ("group", "screen", WITHHELD) if name in counts},
     )  # fmt: skip
 
 
@@ -109,6 +112,22 @@ def newest_quarantined(snapshot: Snapshot, limit: int = 20) -> list[QuarantinedR
         "SELECT wall, reason, field, type, source, line, parsed FROM quarantine ORDER BY id DESC LIMIT ?", (limit,)
     )
     return [QuarantinedRow(*row) for row in rows]
+
+
+def quarantined_of(snapshot: Snapshot, file: str, limit: int) -> list[QuarantinedRow]:
+    """Return the quarantined rows of an imported file (its name as the mapping has it), in the order of its lines."""
+    rows = snapshot.all(
+        "SELECT wall, reason, field, type, source, line, parsed FROM quarantine WHERE source = ?"
+        " ORDER BY line, id LIMIT ?",
+        (file, limit),
+    )
+    return [QuarantinedRow(*row) for row in rows]
+
+
+def quarantined_rows(snapshot: Snapshot, file: str | None = None) -> int:
+    """Return how many quarantined rows are kept, of all or of one imported file."""
+    row = snapshot.one("SELECT count(*) FROM quarantine WHERE ? IS NULL OR source = ?", (file, file))
+    return 0 if row is None else int(row[0])
 
 
 def _reason(refused: Quarantined) -> str:

@@ -22,7 +22,20 @@ _PAGE_REST = Property(
     ("url", "title", "referrer", "search", "keywords"), Kind.TEXT, "user.behavior.browsing_history",
     "addresses can hold personal data; not kept", stored=False,
 )  # fmt: skip
-_WISHLIST = Property(("wishlist_id",), Kind.ID, "user.behavior.browsing_history", "the wish list")
+_WISHLIST = (
+    Property(("wishlist_id",), Kind.ID, "user.behavior.browsing_history", "the wish list"),
+    Property(
+        ("wishlist_name",), Kind.TEXT, "user.behavior.browsing_history", "free text; not kept", Sensitivity.PERSONAL,
+        stored=False,
+    ),
+)  # fmt: skip
+_SHARED = (
+    Property(("share_via",), Kind.ID, "user.behavior.browsing_history", "e-mail, message, link"),
+    Property(
+        ("share_message", "recipient"), Kind.TEXT, "user.content.private",
+        "what was written and to whom; about somebody else, not kept", Sensitivity.PERSONAL, stored=False,
+    ),
+)  # fmt: skip
 _PRODUCT = (p.required(p.ITEM), *p.PRODUCT[1:], p.CURRENCY, p.PLACE)
 
 
@@ -44,10 +57,15 @@ BEHAVIOUR = (
     _behaviour(6, "Product Added", "a product went into the cart", *_PRODUCT, p.CART_ID),
     _behaviour(7, "Product Removed", "a product left the cart", *_PRODUCT, p.CART_ID),
     _behaviour(8, "Cart Viewed", "the cart was opened", p.CART_ID, p.LINES, p.CURRENCY, p.PLACE),
-    _behaviour(9, "Product Added to Wishlist", "a product was remembered", *_PRODUCT, _WISHLIST),
-    _behaviour(10, "Product Removed from Wishlist", "a product was forgotten", *_PRODUCT, _WISHLIST),
+    _behaviour(9, "Product Added to Wishlist", "a product was remembered", *_PRODUCT, *_WISHLIST),
+    _behaviour(10, "Product Removed from Wishlist", "a product was forgotten", *_PRODUCT, *_WISHLIST),
     _behaviour(11, "Promotion Viewed", "a promotion was shown", _PROMOTION, p.POSITION, p.PLACE),
     _behaviour(12, "Promotion Clicked", "a promotion was clicked", _PROMOTION, p.POSITION, p.PLACE),
+    _behaviour(13, "Product Shared", "a product was recommended to somebody", *_PRODUCT, *_SHARED),
+    _behaviour(14, "Cart Shared", "the cart was shown to somebody",
+               p.CART_ID, p.LINES, p.CURRENCY, p.PLACE, *_SHARED),
+    _behaviour(15, "Wishlist Product Added to Cart", "a remembered product went into the cart",
+               *_PRODUCT, p.CART_ID, *_WISHLIST),
     _behaviour(20, "Page", "a page was opened (a `page` call)", p.CATEGORY, _PAGE_NAME, _PAGE_PATH, _PAGE_REST,
                p.PLACE),
 )  # fmt: skip

@@ -28,6 +28,11 @@ _AMOUNT = Property(
 )
 
 
+_STEP = Property(("step",), Kind.INTEGER, _PURCHASE, "number of the step, 1 = first", unit="rank")
+_SHIPPING_METHOD = Property(("shipping_method",), Kind.ID, _PURCHASE, "how it is to be sent")
+_CHECKOUT_STEP = (p.CHECKOUT_ID, _STEP, _SHIPPING_METHOD, p.PAYMENT_METHOD, p.PLACE)
+
+
 def _order(code: int, name: str, meaning: str, *properties: Property, flag: str = "") -> EventType:
     return EventType(code, name, meaning, properties, ALL_PERSONAL, Sender.SERVER, flag=flag, category=_PURCHASE)
 
@@ -39,6 +44,8 @@ ORDERS = (
     _order(102, "Order Updated", "an order was changed", *_ORDER, flag=MISMATCH),
     _order(103, "Order Refunded", "money went back, for the order or the lines named", *_ORDER, _REASON),
     _order(104, "Order Cancelled", "an order was called off", *_ORDER, _REASON),
+    _order(105, "Checkout Step Viewed", "a step of the checkout was opened", *_CHECKOUT_STEP),
+    _order(106, "Checkout Step Completed", "a step of the checkout was done", *_CHECKOUT_STEP),
     _order(110, "Coupon Entered", "a coupon was typed in", *_COUPON),
     _order(111, "Coupon Applied", "a coupon took effect", *_COUPON),
     _order(112, "Coupon Denied", "a coupon was refused", *_COUPON,
@@ -46,16 +53,22 @@ ORDERS = (
     _order(113, "Coupon Removed", "a coupon was taken off", *_COUPON),
 )  # fmt: skip
 
+_PAID_FOR = ("order_id", "card_hash", "amount")
+"""A payment, or its return, is about an order, a card or an amount; about none of them it is about nothing."""
 PAYMENTS = (
     EventType(
         200, "Payment Attempted", "a payment was tried, whatever came of it",
         (p.ORDER_ID, _AMOUNT, p.CURRENCY, p.PAYMENT_METHOD, _STATUS, p.DEVICE, p.CARD, _BIN, p.IP, p.ADDRESS, p.EMAIL,
          p.MERCHANT, p.BILLING_COUNTRY, p.SHIPPING_COUNTRY, p.PLACE),
-        _FRAUD, Sender.SERVER, flag=MISMATCH, category="user.payment",
+        _FRAUD, Sender.SERVER, flag=MISMATCH, category="user.payment", one_of=_PAID_FOR,
     ),
     EventType(
         201, "Chargeback Received", "the bank took a payment back",
         (p.ORDER_ID, _AMOUNT, p.CURRENCY, _REASON, p.DEVICE, p.CARD, p.ADDRESS, p.EMAIL, p.MERCHANT, p.PLACE),
-        _FRAUD, Sender.SERVER, category="user.payment",
+        _FRAUD, Sender.SERVER, category="user.payment", one_of=_PAID_FOR,
+    ),
+    EventType(
+        202, "Payment Info Entered", "how to pay was chosen in the checkout", (p.ORDER_ID, *_CHECKOUT_STEP), _FRAUD,
+        Sender.SERVER, category="user.payment",
     ),
 )  # fmt: skip

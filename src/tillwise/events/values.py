@@ -130,12 +130,12 @@ def read_country(value: Any) -> str:
 
 
 def read_currency(value: Any) -> str:
-    """Return an ISO 4217 code; raise InvalidEvent when it has another shape."""
+    """Return an ISO 4217 code in capitals; raise InvalidEvent when there is no such currency."""
     if isinstance(value, str):
         with suppress(InvalidInput):
             exponent(value.upper())
             return value.upper()
-    raise InvalidEvent("a currency must be three letters such as EUR")
+    raise InvalidEvent("a currency must be one of ISO 4217, three letters such as EUR")
 
 
 def read_boolean(value: Any) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from tillwise.vocabulary.money import exponent
+from tillwise.vocabulary.currencies import EXPONENTS
 
 Unit = Literal["count", "money", "duration", "share", "number", "flag"]
 """`money` is minor units, `duration` milliseconds, `share` 0 to 1, `flag` 0 or 1."""
@@ -62,7 +62,7 @@ class Phrase:
 def written(value: float, unit: Unit, currency: str = "") -> str:
     """Return a number as people write it: `12.50 EUR`, `3 days`, `42 %`, `1 204`."""
     if unit == "money":
-        decimals = exponent(currency) if currency else 2
+        decimals = EXPONENTS.get(currency, 2)
         return f"{value / 10**decimals:,.{decimals}f} {currency}".replace(",", " ").strip()
     if unit == "duration":
         return duration(value)

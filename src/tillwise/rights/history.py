@@ -21,11 +21,13 @@ from tillwise.rights.person import Person
 from tillwise.vocabulary.store import Snapshot
 
 REMOVABLE: Final = frozenset(
-    {*(each.name for each in (*BEHAVIOUR, *OFFERS, *REVIEWS)), "Checkout Started", "Order Completed", "Order Updated"}
-)
+    {*(each.name for each in (*BEHAVIOUR, *OFFERS, *REVIEWS)), "Checkout Started", "Checkout Step Viewed",
+     "Checkout Step Completed", "Order Completed", "Order Updated"}
+)  # fmt: skip
 """Types of events that shape what a person is shown, and that they may take out one by one."""
 INTEREST: Final = frozenset({"Product Viewed", "Product Clicked", "Product Added", "Product Added to Wishlist",
-                             "Order Completed", "Product Reviewed", "Review Submitted"})  # fmt: skip
+                             "Wishlist Product Added to Cart", "Product Shared", "Order Completed",
+                             "Product Reviewed", "Review Submitted"})  # fmt: skip
 """Types that say what somebody likes; a list that was merely shown does not."""
 
 

@@ -5,21 +5,20 @@ from __future__ import annotations
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 
 from tillwise.errors import InvalidInput
+from tillwise.vocabulary.currencies import EXPONENTS
 
-_EXPONENTS = {
-    **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV"), 0),
-    **dict.fromkeys(("XAF", "XOF", "XPF", "UYI"), 0),
-    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
-}
 MAX_MINOR = 10**15
 """Larger amounts are refused: sums of a billion of them still fit an int64."""
 
 
 def exponent(currency: str) -> int:
-    """Return the number of decimals of a currency; raise InvalidInput unless it is three capital letters."""
-    if len(currency) != 3 or not currency.isascii() or not currency.isupper() or not currency.isalpha():
-        raise InvalidInput(f"'{currency}' is not an ISO 4217 code such as EUR", field="currency")
-    return _EXPONENTS.get(currency, 2)
+    """Return the number of decimals of a currency; raise InvalidInput unless ISO 4217 has it, in capital letters."""
+    try:
+        return EXPONENTS[currency]
+    except KeyError:
+        raise InvalidInput(
+            f"'{currency}' is no currency of ISO 4217: write three capital letters such as EUR", field="currency"
+        ) from None
 
 
 def to_minor(amount: Decimal | int | float | str, currency: str) -> int:

@@ -23,6 +23,8 @@ def intake(snapshot: Snapshot) -> Iterator[Finding]:
         yield Finding("warning", "unknown", f"{n} × event '{name}' is not known and was dropped", "see docs/events.md")
     for name, n in sorted(counts.flagged.items()):
         yield Finding("fine", "flagged", f"{n} × {name}: kept and flagged")
+    for name, n in sorted(counts.not_stored.items()):
+        yield Finding("fine", "not stored", f"{n} × {name}: understood, counted and not stored")
 
 
 def imports(snapshot: Snapshot) -> Iterator[Finding]:
