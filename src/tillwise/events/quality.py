@@ -19,12 +19,14 @@ QUARANTINE_ROWS: Final = 100_000
 COUNTER_NAMES: Final = 5_000
 """Distinct counters at most: names come from senders. What is new after that is counted under `… (others)`."""
 _PREFIXES: Final = ("undeclared: ", "unknown event: ", "flagged: ", "quarantined: ")
+_DATED: Final = ("undeclared: ", "unknown event: ", "quarantined: ")
 
 
 class Quality(NamedTuple):
     """What the log took and refused so far.
 
     `quarantined` counts by reason, `undeclared` by "event.property", `unknown` by event name, `flagged` by flag.
+    `last` says when one of the first three last grew (wall clock, Unix ms), by its kind and that name.
     """
 
     accepted: int
@@ -34,6 +36,7 @@ class Quality(NamedTuple):
     unknown: dict[str, int]
     flagged: dict[str, int]
     not_stored: dict[str, int]
+    last: dict[tuple[str, str], int]
 
 
 class QuarantinedRow(NamedTuple):
@@ -59,6 +62,12 @@ def count(transaction: Transaction, counts: Mapping[str, int]) -> None:
         "INSERT INTO counters (name, n) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET n = counters.n + excluded.n",
         sorted(bounded.items()),
     )
+    if dated := sorted(name for name in bounded if name.startswith(_DATED)):
+        wall = wall_now()
+        transaction.run_many(
+            "INSERT INTO counted_last (name, wall) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET wall = excluded.wall",
+            [(name, wall) for name in dated],
+        )
 
 
 def quarantine(transaction: Transaction, secrets: Secrets, refused: Sequence[Quarantined]) -> None:
@@ -87,6 +96,7 @@ def quality(snapshot: Snapshot) -> Quality:
     return Quality(
         counts.get("accepted", 0), counts.get("duplicate", 0), quarantined, undeclared, unknown, flagged,
         {name: counts[name] for name in ("group", "screen") if name in counts},
+        {_kind(row[0]): row[1] for row in snapshot.all("SELECT name, wall FROM counted_last")},
     )  # fmt: skip
 
 
@@ -111,6 +121,11 @@ def _pattern(field: str) -> str:
 
 def _named(counts: Mapping[str, int], prefix: str) -> dict[str, int]:
     return {name[len(prefix) :]: n for name, n in counts.items() if name.startswith(prefix)}
+
+
+def _kind(name: str) -> tuple[str, str]:
+    kind, _, rest = name.partition(": ")
+    return kind, rest
 
 
 def _bounded(transaction: Transaction, name: str) -> str:
