@@ -131,3 +131,31 @@ def test_a_key_may_be_narrower_than_its_role_but_not_imaginary(store: SqliteStor
     for arguments in ({"role": "root"}, {"role": "decide", "scopes": ["everything"]}, {"role": "decide", "scopes": []}):
         with pytest.raises(InvalidInput):
             create_key(store, **arguments)
+
+
+@pytest.mark.parametrize(("role", "scope"), [
+    ("browser", "admin"), ("browser", "ingest"), ("server", "decide"), ("decide", "consent"), ("decide", "ingest"),
+    ("privacy", "read:decisions"), ("privacy", "decide:fraud"),
+])  # fmt: skip
+def test_a_scope_can_only_narrow_what_the_role_may_do(store: SqliteStore, role: str, scope: str) -> None:
+    """A key for the browser is never an admin key by an option; the refusal says what the role may do."""
+    with pytest.raises(InvalidInput, match=f"more than the role {role} may do, which is {ROLES[role][0]}"):
+        create_key(store, role, scopes=[ROLES[role][0], scope])
+    assert list_keys(store) == []
+
+
+@pytest.mark.parametrize(("role", "scope"), [
+    ("decide", "decide:fraud"), ("decide", "decide:gift_wrap"), ("decide", "outcomes"), ("server", "ingest:behaviour"),
+    ("privacy", "consent"), ("admin", "consent"), ("admin", "decide:gift_wrap"),
+])  # fmt: skip
+def test_a_scope_of_the_role_or_below_one_is_given(store: SqliteStore, role: str, scope: str) -> None:
+    """One of the role's own scopes, one below it, or one of the shop's own use cases where the role decides."""
+    key, _ = create_key(store, role, scopes=[scope], own=["gift_wrap"])
+    assert key.scopes == {scope}
+    assert key.beyond == ()
+
+
+def test_a_key_that_can_do_more_than_its_role_is_named() -> None:
+    """Only somebody who wrote the table makes one: `doctor` names what it may do besides."""
+    assert Key("k", "browser", frozenset({"ingest:behaviour", "admin"}), 0, 1).beyond == ("admin",)
+    assert Key("k", "king", frozenset({"ingest"}), 0, 1).beyond == ("ingest",)

@@ -221,6 +221,24 @@ def test_replay_and_score(shop: Path, tmp_path: Path) -> None:
     assert ".parquet" in refused("score", "recommendations", "--out", str(tmp_path / "lists.txt"), shop=shop)
 
 
+def test_whoever_is_shown_decisions_at_a_terminal_is_written_down(shop: Path, tmp_path: Path) -> None:
+    """A proof holds the receipt, a batch file everybody's scores: both are reads, and the file a kept hand-over."""
+    decision = ask(shop, "recommendations", {"placement": "home", "k": 3})
+    told("audit", "prove", decision, shop=shop)
+    (read,) = told("access", "seen", "c-1", shop=shop)
+    assert (read["who"], read["what"], read["decision_id"]) == ("command line", "audit prove", decision)
+    scored = told("score", "recommendations", "--out", str(tmp_path / "lists.csv"), shop=shop)
+    assert scored["kept_by_shop"]
+    newest = told("access", "seen", "c-1", shop=shop)[-1]
+    assert (newest["what"], newest["people"]) == ("score recommendations", 60)
+    (total,) = told("recipients", "sent", shop=shop)["totals"]
+    assert (total["vendor"], total["records"], total["people"]) == ("kept by the shop", 60, 60)
+    assert "stays with the shop" in run("score", "recommendations", "--out", str(tmp_path / "b.csv"), shop=shop).output
+    said = told("privacy", "erase", "c-1", "--place", "US", "--identity-checked", shop=shop)
+    assert "kept by the shop" not in json.dumps(said)
+    assert told("audit", "verify", shop=shop)["wrong"] == []
+
+
 def test_a_review_is_listed_taken_and_decided(shop: Path) -> None:
     """A case waits until somebody took and decided it, with a reason; a second verdict is refused."""
     order = {"id": "o-1", "amount": 9_000_000, "currency": "USD", "items": []}

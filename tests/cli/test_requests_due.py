@@ -40,7 +40,7 @@ def findings(folder: Path, about: str) -> list[tuple[str, str, str]]:
 def test_deadlines_are_watched(folder: Path) -> None:
     """Overdue is wrong, seven days before is a warning, further away is silent; each names its request and its law."""
     app = build_app(folder)
-    ids = [app.rights.take(Asked(f"u-{n}", Kind.ACCESS, place="DE")).id for n in range(3)]
+    ids = [app.rights.take(Asked(f"u-{n}", Kind.ACCESS, place="DE", identity=True)).id for n in range(3)]
     for request_id, days in zip(ids, (-1, 6, 8), strict=True):
         until = wall_now() + days * DAY
         app.store.commit(

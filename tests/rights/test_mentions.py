@@ -58,6 +58,7 @@ def test_an_erasure_takes_ids_out_of_reasons_and_counter_names(app: App, tmp_pat
         counted = quality(snapshot)
     assert counted.unknown == {f"Seen by {ERASED}": 2}
     assert counted.undeclared == {f"Product Viewed.of_{ERASED}": 1}
+    assert set(counted.last) == {("unknown event", f"Seen by {ERASED}"), ("undeclared", f"Product Viewed.of_{ERASED}")}
     look(app, "another look")
     left = {hit.form for hit in scan(app.folder.path, forms(WHO))} - {"plain", "lower"}
     assert left == set(), "plain and lower are in canary-user-777, who is somebody else"

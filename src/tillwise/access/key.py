@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +16,7 @@ ROLES: Final[dict[str, tuple[str, ...]]] = {
     "privacy": ("consent", "privacy"),
     "admin": ("admin",),
 }
-"""What each role may do. A key may also be made for any narrower set of SCOPES."""
+"""What each role may do. A key may also be made for some of these scopes, or for some below them."""
 
 SCOPES: Final = (
     "admin",
@@ -57,10 +58,20 @@ class Key:
 
     def allows(self, scope: str) -> bool:
         """Return True when this key may do what `scope` names; anything not granted is refused."""
-        if scope in self.scopes or "admin" in self.scopes:
-            return True
-        above, _, below = scope.partition(":")
-        return bool(below) and above in self.scopes
+        return holds(self.scopes, scope)
+
+    @property
+    def beyond(self) -> tuple[str, ...]:
+        """Return the scopes this key has and its role does not, sorted: none, unless somebody wrote the table."""
+        return tuple(sorted(scope for scope in self.scopes if not holds(ROLES.get(self.role, ()), scope)))
+
+
+def holds(scopes: Collection[str], scope: str) -> bool:
+    """Return True when one of these scopes is this one or stands above it."""
+    if scope in scopes or "admin" in scopes:
+        return True
+    above, _, below = scope.partition(":")
+    return bool(below) and above in scopes
 
 
 def new_key_text(role: str) -> str:

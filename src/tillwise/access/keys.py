@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Final
 
 from tillwise.access import tables
-from tillwise.access.key import ROLES, SCOPES, Key, key_hash, new_key_text
+from tillwise.access.key import ROLES, SCOPES, Key, holds, key_hash, new_key_text
 from tillwise.access.person import ACT
 from tillwise.audit.log import enter_act
 from tillwise.errors import InvalidInput, NotFound, StoreUnavailable
@@ -26,6 +26,10 @@ NEW_SECONDS: Final = 0.05
 """How soon an unknown key is looked for again: it works when it is printed, and guessing stays cheap for us."""
 USED_EVERY: Final = 60_000
 """How old the stored time of last use may be, in milliseconds."""
+
+MADE: Final = "key made"
+REVOKED: Final = "key revoked"
+"""What the acts about a key say; the table is held against them (rights/compared.py)."""
 
 _COLUMNS = "hash, key_id, role, scopes, created, expires, last_used"
 
@@ -42,15 +46,12 @@ def create_key(
     """Make a key and return it with its text, which cannot be read back later.
 
     `scopes` narrows what the role may do; `own` are the shop's own use cases, each of which has one. Raises
-    InvalidInput for an unknown role or scope, or a life below one day.
+    InvalidInput for an unknown role or scope, a scope outside the role, or a life below one day.
     """
     if role not in ROLES:
         raise InvalidInput(f"'{role}' is no role: use one of {', '.join(ROLES)}", field="role")
     granted = tuple(ROLES[role] if scopes is None else scopes)
-    known = (*SCOPES, *(f"decide:{name}" for name in own))
-    for scope in granted:
-        if scope not in known:
-            raise InvalidInput(f"'{scope}' is no scope: use some of {', '.join(known)}", field="scopes")
+    _check_scopes(role, granted, own)
     if not granted or days < 1:
         raise InvalidInput(
             "a key needs at least one scope and one day of life", field="scopes" if days >= 1 else "days"
@@ -58,16 +59,35 @@ def create_key(
     created = wall_now() if now is None else now
     key = Key(secrets.token_hex(6), role, frozenset(granted), created, created + days * DAY)
     text = new_key_text(role)
-    row = (key.key_id, key_hash(text), role, " ".join(sorted(granted)), key.created, key.expires)
+    digest = key_hash(text)
+    row = (key.key_id, digest, role, " ".join(sorted(granted)), key.created, key.expires)
     insert = "INSERT INTO keys (key_id, hash, role, scopes, created, expires) VALUES (?, ?, ?, ?, ?, ?)"
 
     def work(transaction: Transaction) -> None:
         transaction.run(insert, row)
-        said = {"act": "key made", "key": key.key_id, "role": role, "scopes": sorted(granted), "expires": key.expires}
+        said = {
+            "act": MADE, "key": key.key_id, "role": role, "scopes": sorted(granted), "expires": key.expires,
+            "hash": digest.hex(),
+        }  # fmt: skip
         enter_act(transaction, ACT, said)
 
     store.commit(work).result()
     return key, text
+
+
+def _check_scopes(role: str, granted: Collection[str], own: Collection[str]) -> None:
+    known = (*SCOPES, *(f"decide:{name}" for name in own))
+    for scope in granted:
+        if scope not in known:
+            raise InvalidInput(f"'{scope}' is no scope: use some of {', '.join(known)}", field="scopes")
+        if not holds(ROLES[role], scope):
+            may = [each for each in known if holds(ROLES[role], each)]
+            wider = [each for each in ROLES if holds(ROLES[each], scope)]
+            raise InvalidInput(
+                f"'{scope}' is more than the role {role} may do, which is {', '.join(may)}: take some of these,"
+                f" or the role {' or '.join(wider)}",
+                field="scopes",
+            )
 
 
 def create_keys(store: Store) -> dict[str, str]:
@@ -91,7 +111,7 @@ def revoke_key(store: Store, key_id: str, *, now: Milliseconds | None = None) ->
     def work(transaction: Transaction) -> None:
         if not transaction.run(sql, (moment, key_id)):
             raise NotFound(f"there is no key '{key_id}' in force: `tillwise keys list` shows them")
-        enter_act(transaction, ACT, {"act": "key revoked", "key": key_id})
+        enter_act(transaction, ACT, {"act": REVOKED, "key": key_id})
 
     store.commit(work).result()
 

@@ -2,7 +2,8 @@
 
 A line is written in the transaction that allows the read, before anything is shown: what cannot be written down is not
 shown. Whose data it was stands apart, so that an erasure takes the person out and the count stays
-(GDPR 5(2), 24, 32; a person may learn when and why, CJEU C-579/21).
+(GDPR 5(2), 24, 32; a person may learn when and why, CJEU C-579/21). Lines and the people in them enter the audit log;
+the reason and the decision do not: an erasure takes them out of lines that stay.
 """
 
 from __future__ import annotations
@@ -11,12 +12,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from tillwise.audit.log import add_columns
+from tillwise.audit.source import Source
 from tillwise.vocabulary.clock import Milliseconds, wall_now
 from tillwise.vocabulary.store import Snapshot, Transaction
 
 LONGEST_REASON: Final = 200
 COMMAND_LINE: Final = "command line"
 """Who looks when somebody at the shop's own machine does: the machine's login is not ours to check."""
+
+LOGGED: Final = Source("read", "access_reads", ("id",), ("id", "wall", "who", "what", "purpose", "people"), "id")
+PEOPLE: Final = Source(
+    "read person", "access_read_people", ("read_id", "subject"), ("read_id", "subject"), "subject"
+)  # fmt: skip
+"""How the ledger enters the audit log."""
+_NEXT: Final = (
+    "SELECT 1 + max(coalesce((SELECT max(id) FROM access_reads), 0),"
+    " coalesce((SELECT max(upto) FROM audit_runs WHERE source = ?1), 0),"
+    " coalesce((SELECT upto FROM audit_began WHERE source = ?1), 0))"
+)
+"""The next line's id: the log follows it, so that it is never given twice, also after the newest lines grew old."""
 
 _COLUMNS: Final = "r.id, r.wall, r.who, r.what, r.purpose, r.reason, r.people, r.decision_id"
 
@@ -50,17 +65,25 @@ def log_read(
     `purpose` is one of access.roles' purposes of looking, empty when only a reason was given. Return the line's id.
     """
     about = sorted(set(subjects))
-    row = transaction.one("SELECT coalesce(max(id), 0) + 1 FROM access_reads")
+    row = transaction.one(_NEXT, (LOGGED.name,))
     read_id = 1 if row is None else int(row[0])
+    line = (read_id, wall_now(), who, what, purpose, len(about))
     transaction.run(
-        "INSERT INTO access_reads (id, wall, who, what, purpose, reason, people, decision_id)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (read_id, wall_now(), who, what, purpose, reason[:LONGEST_REASON], len(about), decision_id),
+        "INSERT INTO access_reads (id, wall, who, what, purpose, people, reason, decision_id, salt, leaf)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*line, reason[:LONGEST_REASON], decision_id, *LOGGED.seal(line)),
     )
     transaction.run_many(
-        "INSERT INTO access_read_people (read_id, subject) VALUES (?, ?)", [(read_id, subject) for subject in about]
+        "INSERT INTO access_read_people (read_id, subject, salt, leaf) VALUES (?, ?, ?, ?)",
+        [(read_id, subject, *PEOPLE.seal((read_id, subject))) for subject in about],
     )
     return read_id
+
+
+def upgrade(transaction: Transaction) -> None:
+    """Give the ledger of an earlier release its leaves' columns; repeating it changes nothing."""
+    for source in (LOGGED, PEOPLE):
+        add_columns(transaction, source.table)
 
 
 def reads_by(snapshot: Snapshot, who: str, since: Milliseconds, until: Milliseconds) -> list[Read]:

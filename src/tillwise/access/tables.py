@@ -34,13 +34,13 @@ _SIGN_IN: Final = (
 )
 _READS: Final = (
     "CREATE TABLE IF NOT EXISTS access_reads (id INTEGER PRIMARY KEY, wall INTEGER NOT NULL, who TEXT NOT NULL,"
-    " what TEXT NOT NULL, purpose TEXT NOT NULL, reason TEXT NOT NULL, people INTEGER NOT NULL, decision_id TEXT)"
-    " STRICT",
+    " what TEXT NOT NULL, purpose TEXT NOT NULL, reason TEXT NOT NULL, people INTEGER NOT NULL, decision_id TEXT,"
+    " salt BLOB, leaf BLOB) STRICT",
     "CREATE INDEX IF NOT EXISTS access_reads_who ON access_reads (who, wall)",
     "CREATE INDEX IF NOT EXISTS access_reads_wall ON access_reads (wall)",
     "CREATE INDEX IF NOT EXISTS access_reads_decision ON access_reads (decision_id) WHERE decision_id IS NOT NULL",
     "CREATE TABLE IF NOT EXISTS access_read_people (read_id INTEGER NOT NULL, subject INTEGER NOT NULL,"
-    " PRIMARY KEY (read_id, subject)) STRICT, WITHOUT ROWID",
+    " salt BLOB, leaf BLOB, PRIMARY KEY (read_id, subject)) STRICT, WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS access_read_people_subject ON access_read_people (subject)",
 )
 TABLES: Final = (*_CALLERS, *_SIGN_IN, *_READS, *log.TABLES)

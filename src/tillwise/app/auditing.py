@@ -18,6 +18,7 @@ from tillwise.audit.checkpoint import Checkpoint, Signer
 from tillwise.audit.extend import extend, newest_checkpoint
 from tillwise.audit.log import ACTS, enter_act, entry_of
 from tillwise.errors import TillwiseError
+from tillwise.rights.compared import OLDER, older
 from tillwise.rights.entered import SOURCES
 from tillwise.settings import SECRETS_FILE, Secrets, ShopFolder
 from tillwise.vocabulary.canonical import Json
@@ -115,6 +116,20 @@ def enter_declarations(store: Store, folder: ShopFolder) -> None:
     def work(transaction: Transaction) -> None:
         if _entered(transaction) != found:
             enter_act(transaction, DECLARATIONS, {"files": found})
+
+    store.commit(work).result()
+
+
+def enter_older(store: Store) -> None:
+    """Enter once which keys, requests and notices stood here before their acts said all of it; none in a new shop."""
+    with store.snapshot() as snapshot:
+        if older(snapshot) is None:
+            return
+
+    def work(transaction: Transaction) -> None:
+        found = older(transaction)
+        if found is not None:
+            enter_act(transaction, OLDER, found)
 
     store.commit(work).result()
 

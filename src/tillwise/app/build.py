@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tillwise.access import keys
+from tillwise.access import keys, reads
 from tillwise.app import readiness
-from tillwise.app.auditing import enter_declarations
+from tillwise.app.auditing import enter_declarations, enter_older
 from tillwise.app.outbound import Outbound, make_outbound
 from tillwise.app.readiness import clock_problem, item_problem, model_problems, store_problem
 from tillwise.app.shop_file import read_shop_file
@@ -174,6 +174,7 @@ def build_app(path: Path) -> App:
         rows=row_holders(tile_writer, secrets), files=file_holders(segments, written),
         notice=lambda place: _noticed(notices.current(place)),
     )  # fmt: skip
+    enter_older(store)
     road = Road(
         store, gate, models, secrets, clock, on_receipt=(Enqueue(), ReviewObjected(use_cases), *outbound.on_receipt)
     )
@@ -209,7 +210,10 @@ def _open(folder: ShopFolder) -> SqliteStore:
     """Open the shop's rows, with every table as this version knows it."""
     store = SqliteStore(folder.database)
     store.create(TABLES)
-    for upgrade in (ledger.upgrade, receipts.upgrade, tombstones.upgrade, catalog.upgrade):
+    upgrades = (
+        ledger.upgrade, receipts.upgrade, reads.upgrade, outcomes.upgrade, tombstones.upgrade, catalog.upgrade
+    )  # fmt: skip
+    for upgrade in upgrades:
         store.commit(upgrade).result()
     return store
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +25,7 @@ from tillwise.audit.verify import verify
 from tillwise.documents.pages import whole
 from tillwise.documents.whole import documents
 from tillwise.errors import InvalidInput, NotFound, StoreUnavailable
+from tillwise.rights.compared import compare
 from tillwise.rights.entered import SOURCES
 from tillwise.vocabulary.clock import wall_now
 from tillwise.vocabulary.store import Snapshot
@@ -36,8 +37,16 @@ LARGEST: Final = 2_000_000_000
 """Bytes an unpacked bundle may have: more is refused unread."""
 
 
-def bundle(app: App, start: str, end: str, out: Path) -> dict[str, str]:
-    """Write the evidence from the day `start` to the day `end`, both included (UTC); return file names and hashes.
+@dataclass(frozen=True, slots=True)
+class Bundled:
+    """The hash of every file of a bundle by its name, and what did not fit when the log was verified for it."""
+
+    files: dict[str, str]
+    wrong: tuple[str, ...]
+
+
+def bundle(app: App, start: str, end: str, out: Path) -> Bundled:
+    """Write the evidence from the day `start` to the day `end`, both included (UTC); return what is in it.
 
     Raises InvalidInput when the period ends before it begins, StoreUnavailable when the file cannot be written.
     """
@@ -47,7 +56,7 @@ def bundle(app: App, start: str, end: str, out: Path) -> dict[str, str]:
         files |= {f"{name}.json": _pretty(rows) for name, rows in tables(snapshot, period)}
         files |= dict(_cards(app, snapshot, period))
         files["checkpoints.txt"] = _checkpoints(snapshot, period)
-        found = verify(snapshot, SOURCES)
+        found = verify(snapshot, SOURCES, compared=(compare,))
     files |= _documents(app)
     files["verification.json"] = _pretty({**asdict(found), "root": found.root.hex(), "intact": found.intact})
     files["doctor.json"] = _pretty([asdict(finding) for finding in examine(app)])
@@ -60,11 +69,14 @@ def bundle(app: App, start: str, end: str, out: Path) -> dict[str, str]:
         }
     )  # fmt: skip
     _write(out, {MANIFEST: manifest, SIGNATURE: signer.sign_bytes(manifest).encode() + b"\n", **files})
-    return listed
+    return Bundled(listed, found.wrong)
 
 
 def verify_bundle(file: Path, public: str) -> list[str]:
-    """Return what does not fit in a bundle: nothing when signature, files and checkpoints are whole."""
+    """Return what does not fit in a bundle: nothing when signature, files and checkpoints are whole.
+
+    A bundle over a log that did not verify says so itself, and is no evidence: what did not fit is returned too.
+    """
     try:
         with zipfile.ZipFile(file) as packed:
             if sum(each.file_size for each in packed.infolist()) > LARGEST:
@@ -87,7 +99,17 @@ def verify_bundle(file: Path, public: str) -> list[str]:
         for name in sorted(listed.keys() & files.keys())
         if hashlib.sha256(files[name]).hexdigest() != listed[name]
     ]
-    return wrong + _wrong_checkpoints(files.get("checkpoints.txt", b"").decode("utf-8", "replace"), public)
+    wrong += _wrong_checkpoints(files.get("checkpoints.txt", b"").decode("utf-8", "replace"), public)
+    return wrong + _unverified(files.get("verification.json", b"{}"))
+
+
+def _unverified(verification: bytes) -> list[str]:
+    """Return what did not fit in the shop's own log when the bundle was made."""
+    try:
+        found = msgspec.json.decode(verification, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return []  # an edited file: its hash named it
+    return [f"when it was made: {each}" for each in found.get("wrong", ())]
 
 
 def _wrong_checkpoints(text: str, public: str) -> list[str]:

@@ -8,7 +8,7 @@ checkpoint kept elsewhere.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -21,6 +21,8 @@ from tillwise.audit.source import Source, entry_hash, entry_hashes
 from tillwise.vocabulary.store import Row, Snapshot
 
 BATCH: Final = 2_048
+Compare = Callable[[Snapshot], Iterable[str]]
+"""Says in words what of some tables does not fit the acts about them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,13 @@ class Findings:
         return not self.wrong
 
 
-def verify(snapshot: Snapshot, sources: Sequence[Source], held: Iterable[Checkpoint] = ()) -> Findings:
-    """Recompute everything, and compare with the checkpoints kept here and those `held` elsewhere."""
+def verify(
+    snapshot: Snapshot, sources: Sequence[Source], held: Iterable[Checkpoint] = (), compared: Iterable[Compare] = ()
+) -> Findings:
+    """Recompute everything, and compare with the checkpoints kept here and those `held` elsewhere.
+
+    `compared` hold tables without leaves against the acts that say what stands in them.
+    """
     wrong: list[str] = []
     expected = {row[0]: bytes(row[1]) for row in snapshot.all("SELECT size, root FROM audit_signed")}
     for checkpoint in held:
@@ -62,6 +69,7 @@ def verify(snapshot: Snapshot, sources: Sequence[Source], held: Iterable[Checkpo
     wrong += [f"entries of the unknown source '{name}'" for name in tree.runs]
     look.settle_erasures(snapshot)
     _check_older(snapshot, look.older, wrong)
+    wrong += [each for compare in compared for each in compare(snapshot)]
     size = tree.frontier.size
     sealed = max((at for at in expected if at <= size), default=0)
     older = sum(n for n, _ in look.older.values())

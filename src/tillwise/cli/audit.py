@@ -17,9 +17,11 @@ from tillwise.audit.log import ACTS, note
 from tillwise.audit.prove import prove, prove_consistency
 from tillwise.audit.tombstones import act_of
 from tillwise.audit.verify import Findings, verify
+from tillwise.cli.looked import note_decision
 from tillwise.cli.main import OutFile, json_option, shop_option
 from tillwise.cli.show import Show
 from tillwise.errors import NotFound
+from tillwise.rights.compared import compare
 from tillwise.rights.entered import RECEIPT, SOURCES
 from tillwise.vocabulary.clock import wall_now
 
@@ -47,7 +49,7 @@ def verify_command(checkpoints: tuple[Path, ...], key: str | None, shop: Path, *
     try:
         held = keeping.read_held(checkpoints, key or Signer(app.secrets).public)
         with app.store.snapshot() as snapshot:
-            found = verify(snapshot, SOURCES, held)
+            found = verify(snapshot, SOURCES, held, (compare,))
         said = {"intact": found.intact, "entries": found.entries, "held": len(held), "wrong": len(found.wrong)}
         app.store.commit(lambda transaction: note(transaction, keeping.VERIFIED, wall_now(), said)).result()
     finally:
@@ -113,11 +115,16 @@ def _newest(app: App) -> tuple[int, str]:
 @shop_option
 @json_option
 def prove_command(decision_id: str, out: Path | None, shop: Path, *, as_json: bool) -> None:
-    """Prove to a third party that DECISION_ID is in the log, or that it was erased: a JSON document."""
+    """Prove to a third party that DECISION_ID is in the log, or that it was erased: a JSON document.
+
+    It holds the decision itself: handing it out is a read, and logged.
+    """
     app = build_app(shop)
     try:
         _newest(app)
         proof = _proof(app, decision_id)
+        if "erased" not in proof:
+            note_decision(app, decision_id, "audit prove")
     finally:
         app.close()
     text = json.dumps(proof, indent=2, ensure_ascii=False) + "\n"
@@ -170,13 +177,17 @@ def bundle_command(start: object, end: object, out: Path, shop: Path, *, as_json
     app = build_app(shop)
     try:
         _newest(app)
-        listed = bundle(app, str(start)[:10], str(end)[:10], out)
+        made = bundle(app, str(start)[:10], str(end)[:10], out)
     finally:
         app.close()
     show = Show(as_json)
-    show.document({"out": str(out), "files": listed})
-    show.table("evidence", ("file", "sha256"), [(name, digest[:16]) for name, digest in listed.items()])
+    show.document({"out": str(out), "files": made.files, "wrong": list(made.wrong)})
+    show.table("evidence", ("file", "sha256"), [(name, digest[:16]) for name, digest in made.files.items()])
     show.line(f"written to {out}")
+    if made.wrong:
+        show.line(
+            f"the log is NOT intact: {len(made.wrong)} things do not fit, and the bundle says so: tillwise audit verify"
+        )
 
 
 @audit_command.command("verify-bundle")

@@ -34,12 +34,14 @@ def list_command(shop: Path, *, as_json: bool) -> None:
 
 @keys_command.command("create")
 @click.argument("role", type=click.Choice(list(ROLES)))
-@click.option("--scope", "scopes", multiple=True, help="Only these scopes (may be given several times).")
+@click.option(
+    "--scope", "scopes", multiple=True, help="Only these of its scopes, or some below (may be given several times)."
+)
 @click.option("--days", type=click.IntRange(1, 3650), default=365, show_default=True, help="How long it lives.")
 @shop_option
 @json_option
 def create_command(role: str, scopes: tuple[str, ...], days: int, shop: Path, *, as_json: bool) -> None:
-    """Make a key of ROLE and print it once."""
+    """Make a key of ROLE and print it once. A key never may more than its role."""
     with open_accounts(shop) as accounts:
         own = [use_case.name for use_case, _ in read_shop_file(shop).use_cases] if scopes else []
         key, text = create_key(accounts.store, role, scopes=scopes or None, own=own, days=days)

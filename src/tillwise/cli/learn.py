@@ -10,6 +10,7 @@ from typing import Final
 import click
 import msgspec
 
+from tillwise.access.reads import COMMAND_LINE
 from tillwise.app import App, build_app
 from tillwise.cli.main import OutFile, json_option, shop_option
 from tillwise.cli.show import Show, progress
@@ -18,7 +19,7 @@ from tillwise.decisions.use_case import UseCase
 from tillwise.errors import InvalidInput, NotReleased, TillwiseError
 from tillwise.jobs import score, train
 from tillwise.jobs.learning import Material
-from tillwise.jobs.leaving import Outlet
+from tillwise.jobs.leaving import Outlet, Premises
 from tillwise.jobs.progress import Progress
 from tillwise.jobs.train import TrainResult
 from tillwise.recipients.causes import cause_of
@@ -114,7 +115,7 @@ def evaluate_command(use_case: str, start: datetime | None, end: datetime | None
 @shop_option
 @json_option
 def score_command(use_case: str, out: Path, vendor: str | None, shop: Path, *, as_json: bool) -> None:
-    """Decide for everybody the shop knows and write one row per person, ready for an e-mail tool."""
+    """Decide for everybody the shop knows and write one row per person; without --for the file stays with the shop."""
     show = Show(as_json)
     app = build_app(shop)
     try:
@@ -125,16 +126,19 @@ def score_command(use_case: str, out: Path, vendor: str | None, shop: Path, *, a
             number = app.written.begin(out)
             result = score.score(
                 chosen, app.road, _questions(chosen, people), out, total=len(people), progress=bars,
-                outlet=_outlet(app, vendor),
+                outlet=_outlet(app, vendor), premises=Premises(app.store, app.secrets, app.clock, COMMAND_LINE),
             )  # fmt: skip
             app.written.finish(number)
     finally:
         app.close()
     show.document({
-        "file": str(out), "for": vendor, "rows": result.rows, "left_out": result.left_out, "actions": result.actions,
+        "file": str(out), "for": vendor, "kept_by_shop": vendor is None, "rows": result.rows,
+        "left_out": result.left_out, "actions": result.actions,
         "withheld": dict(result.withheld), "columns": list(result.columns),
     })  # fmt: skip
     show.line(f"{out}: {result.rows} rows; {result.left_out} people left out, nothing personal may be read of them")
+    if vendor is None:
+        show.line("the file stays with the shop: delete it when it is used, and give it to nobody but by --for VENDOR")
     for code, n in sorted(result.withheld.items()):
         show.line(f"{n} people kept back from {vendor}: {cause_of(code).text} ({code})")
     if missing := [name for name in score.COLUMNS if name not in result.columns]:

@@ -7,16 +7,14 @@ from pathlib import Path
 import click
 import msgspec
 
-from tillwise.access.reads import COMMAND_LINE, log_read
 from tillwise.app import App, build_app
 from tillwise.app.auditing import erased_proof
+from tillwise.cli.looked import note_decision
 from tillwise.cli.main import json_option, shop_option
 from tillwise.cli.show import Show
-from tillwise.decisions import receipts
 from tillwise.decisions.replay import Replayed, Verdict
 from tillwise.errors import NotFound
 from tillwise.vocabulary.canonical import Json
-from tillwise.vocabulary.store import Transaction
 
 
 @click.command()
@@ -30,7 +28,7 @@ def replay_command(decision_id: str, shop: Path, *, from_log: bool, as_json: boo
     try:
         replayed, proof = _replay(app, decision_id, from_log=from_log)
         if proof is None:
-            _note_read(app, decision_id)
+            note_decision(app, decision_id, "replay")
     finally:
         app.close()
     show = Show(as_json)
@@ -50,17 +48,6 @@ def replay_command(decision_id: str, shop: Path, *, from_log: bool, as_json: boo
         show.line(f"  {note}")
     if replayed.verdict is Verdict.DIFFERS:
         raise SystemExit(1)
-
-
-def _note_read(app: App, decision_id: str) -> None:
-    """Write down whose decision is shown at a terminal, before it is."""
-
-    def work(transaction: Transaction) -> None:
-        kept = receipts.find(transaction, decision_id)
-        about = [key for key in (kept.subject, kept.anonymous) if key is not None]
-        log_read(transaction, who=COMMAND_LINE, what="replay", reason="replay", subjects=about, decision_id=decision_id)
-
-    app.store.commit(work).result()
 
 
 def _replay(app: App, decision_id: str, *, from_log: bool) -> tuple[Replayed, Json | None]:

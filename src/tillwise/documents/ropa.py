@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from tillwise.access.duties import holder
 from tillwise.documents.described import Described
 from tillwise.documents.measures import Measure, measures
 from tillwise.documents.observed import Observed
@@ -84,11 +85,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 def record(shop: Described, snapshot: Snapshot, observed: Observed) -> Record:
     """Return the record of processing as of now."""
     said, wall = shop.settings.controller, shop.wall()
-    controller = {"name": said.name, "address": said.address, "contact": said.contact, "dpo": said.dpo}
+    officer = said.dpo or _officer(snapshot)
+    controller = {"name": said.name, "address": said.address, "contact": said.contact, "dpo": officer}
     return Record(
         shop=shop.name,
         controller={key: value or MISSING for key, value in controller.items()},
-        missing=missing(shop),
+        missing=missing(shop, snapshot),
         place=shop.settings.shop.place or UNKNOWN,
         region=shop.settings.shop.region or "not declared",
         made=datetime.fromtimestamp(wall / 1000, UTC).isoformat(timespec="seconds"),
@@ -111,15 +113,21 @@ def record(shop: Described, snapshot: Snapshot, observed: Observed) -> Record:
     )  # fmt: skip
 
 
-def missing(shop: Described) -> tuple[str, ...]:
+def _officer(snapshot: Snapshot) -> str:
+    """Return who holds the duty of the data protection officer, "" when nobody does."""
+    person = holder(snapshot, "dpo")
+    return "" if person is None else person.name
+
+
+def missing(shop: Described, snapshot: Snapshot) -> tuple[str, ...]:
     """Return what an Article 30 record needs and the shop has not said, in plain words with where to say it."""
     said, found = shop.settings.controller, []
     for key, meaning in (
         ("name", "the name of who answers for the data"), ("address", "their address"),
         ("contact", "how people reach them"),
-        ("dpo", "the data protection officer (say 'none' when the law asks for none)"),
+        ("dpo", "the data protection officer (`tillwise people duty dpo NAME`, or 'none' when the law asks for none)"),
     ):  # fmt: skip
-        if not getattr(said, key):
+        if not (getattr(said, key) or (key == "dpo" and _officer(snapshot))):
             found.append(f"{meaning}: `{key}` under [controller] in tillwise.toml")
     if not shop.settings.shop.region:
         found.append("where the store stands: `region` under [shop] in tillwise.toml")

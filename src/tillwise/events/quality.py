@@ -21,13 +21,16 @@ COUNTER_NAMES: Final = 5_000
 WITHHELD: Final = "trait from a browser key"
 """The counter of traits that came with a key that may not say who somebody is."""
 _PREFIXES: Final = ("undeclared: ", "unknown event: ", "flagged: ", "quarantined: ")
+_LATER: Final = "CASE WHEN counted_last.wall > excluded.wall THEN counted_last.wall ELSE excluded.wall END"
+_DATED: Final = ("undeclared: ", "unknown event: ", "quarantined: ")
 
 
 class Quality(NamedTuple):
     """What the log took and refused so far.
 
     `quarantined` counts by reason, `undeclared` by "event.property", `unknown` by event name, `flagged` by flag,
-    `not_stored` what is understood and not kept: group and screen calls, traits sent with a browser key.
+    `not_stored` what is understood and not kept: group and screen calls, traits sent with a browser key. `last` says
+    when one of the first three last grew (wall clock, Unix ms), by its kind and that name.
     """
 
     accepted: int
@@ -37,6 +40,7 @@ class Quality(NamedTuple):
     unknown: dict[str, int]
     flagged: dict[str, int]
     not_stored: dict[str, int]
+    last: dict[tuple[str, str], int]
 
 
 class QuarantinedRow(NamedTuple):
@@ -62,19 +66,26 @@ def count(transaction: Transaction, counts: Mapping[str, int]) -> None:
         "INSERT INTO counters (name, n) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET n = counters.n + excluded.n",
         sorted(bounded.items()),
     )
+    if dated := sorted(name for name in bounded if name.startswith(_DATED)):
+        wall = wall_now()
+        transaction.run_many(
+            "INSERT INTO counted_last (name, wall) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET wall = excluded.wall",
+            [(name, wall) for name in dated],
+        )
 
 
 def rename_counters(transaction: Transaction, names: Mapping[str, str]) -> None:
-    """Give counters other names; what two of them counted under one name then is added up."""
-    for name, other in names.items():
-        row = transaction.one("SELECT n FROM counters WHERE name = ?", (name,))
-        if row is not None and other != name:
-            transaction.run("DELETE FROM counters WHERE name = ?", (name,))
-            transaction.run(
-                "INSERT INTO counters (name, n) VALUES (?, ?)"
-                " ON CONFLICT (name) DO UPDATE SET n = counters.n + excluded.n",
-                (other, row[0]),
-            )
+    """Give counters other names; what two of them counted under one name then is added up, the later day stays."""
+    for table, column, joined in (("counters", "n", "counters.n + excluded.n"), ("counted_last", "wall", _LATER)):
+        for name, other in names.items():
+            row = transaction.one(f"SELECT {column} FROM {table} WHERE name = ?", (name,))
+            if row is not None and other != name:
+                transaction.run(f"DELETE FROM {table} WHERE name = ?", (name,))
+                transaction.run(
+                    f"INSERT INTO {table} (name, {column}) VALUES (?, ?)"
+                    f" ON CONFLICT (name) DO UPDATE SET {column} = {joined}",
+                    (other, row[0]),
+                )
 
 
 def quarantine(transaction: Transaction, secrets: Secrets, refused: Sequence[Quarantined]) -> None:
@@ -103,6 +114,7 @@ def quality(snapshot: Snapshot) -> Quality:
     return Quality(
         counts.get("accepted", 0), counts.get("duplicate", 0), quarantined, undeclared, unknown, flagged,
         {name: counts[name] for name in ("group", "screen", WITHHELD) if name in counts},
+        {_kind(row[0]): row[1] for row in snapshot.all("SELECT name, wall FROM counted_last")},
     )  # fmt: skip
 
 
@@ -143,6 +155,11 @@ def _pattern(field: str) -> str:
 
 def _named(counts: Mapping[str, int], prefix: str) -> dict[str, int]:
     return {name[len(prefix) :]: n for name, n in counts.items() if name.startswith(prefix)}
+
+
+def _kind(name: str) -> tuple[str, str]:
+    kind, _, rest = name.partition(": ")
+    return kind, rest
 
 
 def _bounded(transaction: Transaction, name: str) -> str:

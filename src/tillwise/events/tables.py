@@ -54,6 +54,8 @@ INTAKE: Final = (
     "CREATE TABLE IF NOT EXISTS quarantine (id INTEGER PRIMARY KEY, wall INTEGER NOT NULL, reason TEXT NOT NULL,"
     " field TEXT NOT NULL, type TEXT, source TEXT, line INTEGER, mark BLOB, parsed TEXT NOT NULL) STRICT",
     "CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, n INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+    # Apart from the counts, which are the same for the same messages on any day.
+    "CREATE TABLE IF NOT EXISTS counted_last (name TEXT PRIMARY KEY, wall INTEGER NOT NULL) STRICT, WITHOUT ROWID",
 )
 PEOPLE: Final = (
     "CREATE TABLE IF NOT EXISTS subjects (mark BLOB PRIMARY KEY, pseudonym INTEGER NOT NULL UNIQUE,"

@@ -1,4 +1,4 @@
-"""How a file of decisions leaves for a vendor: through the outbound gate, and counted."""
+"""How a file of decisions is handed over, and counted: to a vendor through the outbound gate, or to the shop itself."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final, NamedTuple
 
+from tillwise.access.reads import log_read
 from tillwise.decisions.use_case import UseCase
 from tillwise.errors import NotPermitted
 from tillwise.events.people import find_pseudonym
@@ -21,7 +22,7 @@ from tillwise.recipients.vendor import Vendor
 from tillwise.settings import Secrets
 from tillwise.vocabulary.clock import LogClock
 from tillwise.vocabulary.identity import Pseudonym
-from tillwise.vocabulary.store import Snapshot, Store
+from tillwise.vocabulary.store import Snapshot, Store, Transaction
 
 _UNTOLD: Final = ("user.behavior",)
 """What a use case is thought to read that declares nothing."""
@@ -75,16 +76,45 @@ class Outlet:
 
     def keys(self, snapshot: Snapshot, people: Sequence[Named]) -> dict[str, Pseudonym]:
         """Return the pseudonyms of those who are still known."""
-        found = {}
-        for each in people:
-            key = find_pseudonym(snapshot, self.secrets, each.user_id, anonymous=each.anonymous)
-            if key is not None:
-                found[each.user_id] = key
-        return found
+        return _keys(snapshot, self.secrets, people)
 
     def enter(self, handed: Sent, people: Iterable[Pseudonym]) -> None:
         """Write into the outbound ledger what is about to leave."""
         self.store.commit(lambda transaction: sent.enter(transaction, handed, people)).result()
+
+
+@dataclass(frozen=True, slots=True)
+class Premises:
+    """The shop itself, in the person of `who`: nobody outside receives anything, and no vendor record is asked for.
+
+    That somebody is shown all these people's scores is a read like any other.
+    """
+
+    store: Store
+    secrets: Secrets
+    clock: LogClock
+    who: str
+
+    def enter(self, use_case: UseCase, people: Sequence[Named], handed: Sent | None) -> None:
+        """Write down who is shown whose decisions, and the hand-over where it is one to the shop; then it may be."""
+        with self.store.snapshot() as snapshot:
+            about = _keys(snapshot, self.secrets, people).values()
+
+        def work(transaction: Transaction) -> None:
+            log_read(transaction, who=self.who, what=f"score {use_case.name}", reason="batch file", subjects=about)
+            if handed is not None:
+                sent.enter(transaction, handed, about)
+
+        self.store.commit(work).result()
+
+
+def _keys(snapshot: Snapshot, secrets: Secrets, people: Sequence[Named]) -> dict[str, Pseudonym]:
+    found = {}
+    for each in people:
+        key = find_pseudonym(snapshot, secrets, each.user_id, anonymous=each.anonymous)
+        if key is not None:
+            found[each.user_id] = key
+    return found
 
 
 @cache

@@ -6,11 +6,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from tillwise.access import reads
 from tillwise.audit.log import enter_erasure, forget
 from tillwise.decisions import receipts
 from tillwise.events.lookup import rows_in
 from tillwise.events.types import EVENT_TYPES, event_code
 from tillwise.events.unrecord import Subtract, unrecord
+from tillwise.outcomes import outcomes
 from tillwise.privacy import ledger
 from tillwise.vocabulary.clock import Milliseconds
 from tillwise.vocabulary.store import Row, Store, Transaction
@@ -26,6 +28,8 @@ _SIMPLE: Final = {
 }  # fmt: skip
 _POSITION: Final = replace(ledger.LOGGED, found_by="seq")
 """Consents found by their position: only some of a person's facts grow old."""
+_OF_LINES: Final = replace(reads.PEOPLE, found_by="read_id")
+"""People in the access ledger found by the line: a line that grew old goes with everybody in it."""
 Counts = Mapping[str, int]
 Page = Callable[[Sequence[int]], list[Row]]
 
@@ -136,8 +140,15 @@ def old_outcomes(store: Store, cutoff: Cutoff) -> Iterator[Counts]:
             return
         place = page[-1][0]
         going = [(row[0],) for row in page if not cutoff.spares(*row[1:])]
-        store.commit(lambda t: t.run_many("DELETE FROM outcomes WHERE id = ?", going)).result()  # noqa: B023
-        yield {"outcomes": len(going)}
+        yield store.commit(lambda transaction: _delete_outcomes(transaction, going)).result()  # noqa: B023
+
+
+def _delete_outcomes(transaction: Transaction, going: Sequence[tuple[int]]) -> Counts:
+    entries = forget(transaction, outcomes.LOGGED, (row[0] for row in going))
+    if entries:
+        enter_erasure(transaction, entries, why="retention")
+    transaction.run_many("DELETE FROM outcomes WHERE id = ?", going)
+    return {"outcomes": len(going)}
 
 
 def old_consents(store: Store, cutoff: Cutoff) -> Iterator[Counts]:
@@ -176,5 +187,14 @@ def _delete_consents(transaction: Transaction, seqs: Sequence[int]) -> Counts:
 def old_rows(transaction: Transaction, tables: Sequence[str], cutoff: Cutoff) -> Counts:
     """Delete rows of tables that name nobody who could be held."""
     ordered = sorted(tables, key=list(_SIMPLE).index)
+    if "access_reads" in tables:
+        _forget_reads(transaction, cutoff.moment)
     counts = {table: transaction.run(_SIMPLE[table], (cutoff.moment,)) for table in ordered}
     return {table: n for table, n in counts.items() if n}
+
+
+def _forget_reads(transaction: Transaction, moment: Milliseconds) -> None:
+    lines = [row[0] for row in transaction.all("SELECT id FROM access_reads WHERE wall <= ?", (moment,))]
+    entries = forget(transaction, reads.LOGGED, lines) + forget(transaction, _OF_LINES, lines)
+    if entries:
+        enter_erasure(transaction, entries, why="retention")

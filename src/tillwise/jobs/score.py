@@ -17,10 +17,10 @@ from tillwise.decisions.answer import Answer, rfc3339
 from tillwise.decisions.decision import Request
 from tillwise.decisions.use_case import UseCase
 from tillwise.errors import InvalidInput
-from tillwise.jobs.leaving import Named, Outlet, read_by
+from tillwise.jobs.leaving import Named, Outlet, Premises, read_by
 from tillwise.jobs.progress import Progress, Silent
 from tillwise.recipients.carried import fields_that_may, wanted
-from tillwise.recipients.sent import Sent
+from tillwise.recipients.sent import SHOP, Sent
 
 COLUMNS: Final = {
     "user_id": "VARCHAR", "action": "VARCHAR", "score": "DOUBLE", "reason_1": "VARCHAR", "reason_2": "VARCHAR",
@@ -76,11 +76,13 @@ def score(
     total: int = 0,
     progress: Progress | None = None,
     outlet: Outlet | None = None,
+    premises: Premises | None = None,
 ) -> ScoreResult:
     """Decide for everybody and write the file, whole or not at all; `.parquet` or `.csv` by its name.
 
     People whose permit was refused get their receipt and no row. With an `outlet` the file holds only the rows and
     columns that may leave for that vendor when it is finished, and the outbound ledger knows before the file appears.
+    With `premises` it is written down before that, too, who is shown whose rows; without an outlet, that they stay.
     Raises InvalidInput for another kind of file, NotPermitted when nothing may go to the vendor.
     """
     if out.suffix not in (".parquet", ".csv"):
@@ -101,6 +103,9 @@ def score(
             table, withheld, handed = _leaving(use_case, outlet, table, mine[1])
             finished = _finished(table, out, mine[2])
             _enter(outlet, table, finished, partial(handed, what=out.name))
+        if premises is not None:
+            stays = None if outlet is not None else _staying(use_case, premises, table, finished, out.name)
+            premises.enter(use_case, table.people, stays)
         os.replace(finished, out)
     finally:
         for path in mine:
@@ -163,9 +168,20 @@ def _enter(outlet: Outlet, table: _Table, finished: Path, handed: Callable[..., 
     """Write into the outbound ledger what the file holds, about whom, and its hash."""
     with outlet.store.snapshot() as snapshot:
         people = outlet.keys(snapshot, table.people).values()
-    with finished.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    outlet.enter(handed(wall=outlet.clock.wall(), records=len(table.people), sha256=sha256), people)
+    outlet.enter(handed(wall=outlet.clock.wall(), records=len(table.people), sha256=_hash(finished)), people)
+
+
+def _staying(use_case: UseCase, premises: Premises, table: _Table, finished: Path, name: str) -> Sent:
+    """Return what the ledger says of a file that stays with the shop."""
+    return Sent(
+        SHOP, name, use_case.purpose.value, premises.clock.wall(), tuple(wanted(COLUMNS, read_by(use_case.features))),
+        len(table.people), sha256=_hash(finished),
+    )  # fmt: skip
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _finished(table: _Table, out: Path, parquet: Path) -> Path:

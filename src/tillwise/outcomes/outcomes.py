@@ -7,13 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from tillwise.audit import log as audit_log
+from tillwise.audit.log import add_columns
+from tillwise.audit.source import Source
 from tillwise.errors import InvalidInput
 from tillwise.vocabulary.store import Snapshot, Transaction
 
 TABLES: Final = (
+    *audit_log.TABLES,
     "CREATE TABLE IF NOT EXISTS outcomes (id INTEGER PRIMARY KEY, decision_id TEXT, order_ref INTEGER,"
-    " kind TEXT NOT NULL, value REAL NOT NULL, at INTEGER NOT NULL, seq INTEGER NOT NULL, epoch INTEGER NOT NULL)"
-    " STRICT",
+    " kind TEXT NOT NULL, value REAL NOT NULL, at INTEGER NOT NULL, seq INTEGER NOT NULL, epoch INTEGER NOT NULL,"
+    " salt BLOB, leaf BLOB) STRICT",
     "CREATE INDEX IF NOT EXISTS outcomes_decision ON outcomes (decision_id) WHERE decision_id IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS outcomes_order ON outcomes (order_ref) WHERE order_ref IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS outcomes_kind ON outcomes (kind, at)",
@@ -22,6 +26,16 @@ KINDS: Final = (
     "chargeback", "fraud_confirmed", "fraud_cleared", "purchase", "click", "return", "unsubscribe", "complaint",
 )  # fmt: skip
 """The closed list: what a label may be made of. `value` is 1 or 0 for a yes or no, minor units for money."""
+LOGGED: Final = Source(
+    "outcome", "outcomes", ("id",), ("id", "decision_id", "order_ref", "kind", "value", "at", "seq", "epoch"), "id"
+)  # fmt: skip
+"""How outcomes enter the audit log."""
+_NEXT: Final = (
+    "SELECT 1 + max(coalesce((SELECT max(id) FROM outcomes), 0),"
+    " coalesce((SELECT max(upto) FROM audit_runs WHERE source = ?1), 0),"
+    " coalesce((SELECT upto FROM audit_began WHERE source = ?1), 0))"
+)
+"""The next id: the log follows it, so that it is never given twice, also after the newest outcomes went."""
 _COLUMNS = "decision_id, order_ref, kind, value, at"
 
 
@@ -56,12 +70,22 @@ def append(transaction: Transaction, outcome: Outcome) -> int:
     """
     head = transaction.one("SELECT seq, at, epoch FROM head WHERE one = 1")
     seq, told, epoch = head if head is not None else (0, 0, 0)
+    row = transaction.one(_NEXT, (LOGGED.name,))
+    number = 1 if row is None else int(row[0])
+    told_at = max(outcome.at, told)
+    said = (
+        number, outcome.decision_id, outcome.order_ref, outcome.kind, float(outcome.value), told_at, seq, epoch
+    )  # fmt: skip
     transaction.run(
-        f"INSERT INTO outcomes ({_COLUMNS}, seq, epoch) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (outcome.decision_id, outcome.order_ref, outcome.kind, outcome.value, max(outcome.at, told), seq, epoch),
+        f"INSERT INTO outcomes (id, {_COLUMNS}, seq, epoch, salt, leaf) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*said, *LOGGED.seal(said)),
     )
-    row = transaction.one("SELECT max(id) FROM outcomes")
-    return int(row[0]) if row is not None else 0
+    return number
+
+
+def upgrade(transaction: Transaction) -> None:
+    """Give the outcomes of an earlier release their leaves' columns; repeating it changes nothing."""
+    add_columns(transaction, LOGGED.table)
 
 
 def of_decision(snapshot: Snapshot, decision_id: str, order_ref: int | None = None) -> list[Outcome]:

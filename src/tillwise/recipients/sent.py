@@ -2,7 +2,7 @@
 
 It answers GDPR 15(1)(c) (who received my data), 19 (whom to tell of an erasure) and 30(1)(d). A link is written
 before anything leaves, so that a crash in between names one recipient too many, never one too few. Files for the shop
-itself are not counted here: nobody outside received them.
+itself are counted under SHOP, which is no recipient: nobody outside received them.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS sent_tasks (id INTEGER PRIMARY KEY, wall INTEGER NOT NULL, vendor TEXT NOT NULL,"
     " done INTEGER) STRICT",
 )
+SHOP: Final = "kept by the shop"
+"""Stands in the place of a vendor where a file stays with the shop. No record can have this name."""
 _COLUMNS: Final = (
     "id", "wall", "vendor", "record", "what", "purpose", "categories", "records", "people", "country", "region",
     "mechanism", "sha256", "withheld",
@@ -119,7 +121,7 @@ def totals(snapshot: Snapshot) -> list[Json]:
 
 
 def of_people(snapshot: Snapshot, keys: Sequence[int]) -> Iterator[Json]:
-    """Yield every hand-over that held one of these people (GDPR 15(1)(c))."""
+    """Yield every hand-over that held one of these people (GDPR 15(1)(c)), and every file kept by the shop."""
     numbers = {row[0] for row in rows_in(snapshot, "SELECT sent FROM sent_people WHERE subject IN", keys)}
     for row in rows_in(snapshot, f"SELECT {', '.join(_SHOWN)} FROM sent WHERE id IN", sorted(numbers)):
         yield _plain(dict(zip(_SHOWN, row, strict=True)))
@@ -129,7 +131,7 @@ def received(snapshot: Snapshot, keys: Sequence[int]) -> list[str]:
     """Return the vendors that received data of these people: whom to tell of an erasure or correction (GDPR 19)."""
     numbers = {row[0] for row in rows_in(snapshot, "SELECT sent FROM sent_people WHERE subject IN", keys)}
     rows = rows_in(snapshot, "SELECT vendor FROM sent WHERE id IN", sorted(numbers))
-    return sorted({str(row[0]) for row in rows})
+    return sorted({str(row[0]) for row in rows} - {SHOP})
 
 
 def open_tasks(transaction: Transaction, vendors: Iterable[str], wall: int) -> None:

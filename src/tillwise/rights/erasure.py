@@ -16,7 +16,7 @@ from tillwise.audit.log import enter_erasure, forget
 from tillwise.audit.tombstones import bury
 from tillwise.events.log import allocate
 from tillwise.privacy.holds import refuse_held
-from tillwise.rights.entered import CONSENT, RECEIPT
+from tillwise.rights.entered import CONSENT, OUTCOME, READ_PERSON, RECEIPT
 from tillwise.rights.holder import Counts, FileHolder, Holder
 from tillwise.rights.person import Person, decisions_of, find_person, with_shared
 from tillwise.rights.requests import Asked
@@ -78,6 +78,9 @@ class Erasure:
         """Return what was erased where, and the entry of the audit log that says so."""
         # Before the rows go: with them goes the only thing that leads to their entries.
         entries = forget(transaction, RECEIPT, person.decisions) + forget(transaction, CONSENT, person.keys)
+        entries += forget(transaction, READ_PERSON, person.keys)
+        entries += forget(transaction, replace(OUTCOME, found_by="decision_id"), person.decisions)
+        entries += forget(transaction, replace(OUTCOME, found_by="order_ref"), person.orders)
         counts = {holder.name: found for holder in self._rows if (found := holder.erase(transaction, person))}
         return counts, enter_erasure(transaction, entries, **said)
 

@@ -46,13 +46,21 @@ def steps_of(snapshot: Snapshot, request_id: str) -> list[Step]:
     return [Step(row[0], row[1], State(row[2]), row[3], row[4]) for row in rows]
 
 
-def receipt_of(request: RightsRequest) -> Json:
-    """Return what is handed to the person, and entered in the audit log, when a request is answered."""
+def stands(request: RightsRequest) -> Json:
+    """Return how a request stands, without who asked: what each of its steps enters in the audit log."""
     return {
         "request": request.id, "kind": request.kind.value, "state": request.state.value, "place": request.place,
         "law": request.law, "received": request.received, "deadline": request.deadline, "extended": request.extended,
-        "finished": request.finished, "refusal": None if request.refusal is None else request.refusal.value,
-        "justification": None if request.refusal is None else request.refusal.dpv,
+        "identity": request.identity, "finished": request.finished,
+        "refusal": None if request.refusal is None else request.refusal.value,
+    }  # fmt: skip
+
+
+def receipt_of(request: RightsRequest) -> Json:
+    """Return what is handed to the person, and entered in the audit log, when a request is answered."""
+    said = {name: value for name, value in stands(request).items() if name != "identity"}
+    return {
+        **said, "justification": None if request.refusal is None else request.refusal.dpv,
         "result": msgspec.json.decode(request.result),
     }  # fmt: skip
 

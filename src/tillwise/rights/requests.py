@@ -12,7 +12,7 @@ from tillwise.errors import Conflict, InvalidInput, NotPermitted
 from tillwise.events.people import find_pseudonym
 from tillwise.rights.asked import Asked, person_mark, seal, unseal
 from tillwise.rights.deadlines import due
-from tillwise.rights.entered import REQUEST
+from tillwise.rights.entered import REQUEST, STEP
 from tillwise.rights.request import (
     FINAL,
     HANDED,
@@ -33,6 +33,7 @@ from tillwise.rights.request_rows import (
     let_go,
     receipt_of,
     request_of,
+    stands,
     steps_of,
 )
 from tillwise.settings import Secrets
@@ -51,7 +52,7 @@ SHOP: Final = "shop"
 
 
 class Requests:
-    """Receives requests and moves them on. Every step is one transaction, and every end enters the audit log."""
+    """Receives requests and moves them on. Every step is one transaction, and enters the audit log in it."""
 
     def __init__(self, store: Store, secrets: Secrets, wall: Callable[[], Milliseconds] = wall_now) -> None:
         self._store = store
@@ -86,7 +87,7 @@ class Requests:
             "INSERT INTO rights_asked (request, subject, until, sealed) VALUES (?, ?, 0, ?)",
             (request.id, subject, seal(self._secrets, request.id, asked)),
         )
-        add_step(transaction, request, "received", who, self._wall())
+        _step(transaction, request, "received", who, self._wall())
         if not request.identity:
             return self._move(transaction, request.id, State.VERIFYING, who, "identity is to be checked")
         return request
@@ -186,8 +187,9 @@ class Requests:
             if request.overdue(self._wall()):
                 raise Conflict("its deadline is over: an extension is told before that (GDPR 12(3)); answer it now")
             transaction.run("UPDATE rights_requests SET deadline = ?, extended = 1 WHERE id = ?", (until, request_id))
-            add_step(transaction, request, "extended", who, self._wall(), reason.value)
-            return find(transaction, request_id)
+            moved = find(transaction, request_id)
+            _step(transaction, moved, "extended", who, self._wall(), reason.value)
+            return moved
 
         return self._store.commit(work).result()
 
@@ -250,7 +252,7 @@ class Requests:
         self, transaction: Transaction, request_id: str, state: State, who: str, why: str, *,
         identity: bool = False, refusal: Refusal | None = None, result: Json | None = None,
     ) -> RightsRequest:  # fmt: skip
-        """Move a request to its next state and enter its end in the audit log; raise Conflict for a wrong step."""
+        """Move a request to its next state; raise Conflict for a wrong step. Its end enters as a receipt too."""
         request, wall = find(transaction, request_id), self._wall()
         if state not in NEXT[request.state]:
             raise Conflict(f"a request that is {request.state} cannot become {state}")
@@ -265,11 +267,19 @@ class Requests:
         changes = ", ".join(f"{name} = ?" for name in values)
         transaction.run(f"UPDATE rights_requests SET {changes} WHERE id = ?", (*values.values(), request_id))
         moved = find(transaction, request_id)
-        add_step(transaction, moved, state.value, who, wall, why)
+        _step(transaction, moved, state.value, who, wall, why)
         if finished is not None:
             let_go(transaction, moved, finished)
             enter_act(transaction, REQUEST, receipt_of(moved))
         return moved
+
+
+def _step(
+    transaction: Transaction, request: RightsRequest, what: str, who: str, wall: Milliseconds, why: str = ""
+) -> None:
+    """Write a step down, and enter it in the audit log: how the request stands now, nobody's name."""
+    add_step(transaction, request, what, who, wall, why)
+    enter_act(transaction, STEP, {**stands(request), "what": what, "why": why, "at": wall})
 
 
 def _one_of(codes: type[Any], text: str, what_for: str) -> Any:

@@ -22,7 +22,7 @@ def access(app: App, snapshot: Snapshot) -> Iterator[Finding]:
     """Look at duties, people, their grants, and keys nobody uses."""
     now = wall_now()
     members = read_staff(snapshot)
-    yield from _duties(app, snapshot)
+    yield from _duties(app, snapshot, known=bool(members))
     if not members:
         says = "nobody has a name of their own: the console knows only the shared admin key, and cannot tell who looked"
         yield Finding("warning", "people", says, "tillwise people add NAME --role admin")
@@ -34,7 +34,8 @@ def access(app: App, snapshot: Snapshot) -> Iterator[Finding]:
             yield Finding("warning", "keys", says, f"tillwise keys revoke {key.key_id}")
 
 
-def _duties(app: App, snapshot: Snapshot) -> Iterator[Finding]:
+def _duties(app: App, snapshot: Snapshot, *, known: bool) -> Iterator[Finding]:
+    """Ask for somebody who answers; `known` says that there are people who could be named."""
     held = holders(snapshot)
     needed = [duty for duty, said in load_roles().duties.items() if said.needed]
     for duty, person in held.items():
@@ -47,12 +48,16 @@ def _duties(app: App, snapshot: Snapshot) -> Iterator[Finding]:
             else "nobody is named who answers for personal data: not every shop needs a data protection officer"
             " (GDPR 37), every shop needs a responsible person"
         )
-        yield Finding(
-            "warning", "duty", says, "tillwise people duty dpo NAME, or tillwise people duty head_of_firm NAME"
-        )
+        yield Finding("warning", "duty", says, _naming("dpo", known=known) + " (or duty head_of_firm NAME)")
     if "security_contact" not in held:
         says = "nobody is named who is called when something leaks: the law gives 72 hours (GDPR 33)"
-        yield Finding("warning", "duty", says, "tillwise people duty security_contact NAME")
+        yield Finding("warning", "duty", says, _naming("security_contact", known=known))
+
+
+def _naming(duty: str, *, known: bool) -> str:
+    """Return the commands that name somebody for a duty, in order: whoever holds one has to be added first."""
+    name = f"tillwise people duty {duty} NAME"
+    return name if known else f"tillwise people add NAME --role {'dpo' if duty == 'dpo' else 'admin'}, then {name}"
 
 
 def _member(member: Member, now: int) -> Iterator[Finding]:

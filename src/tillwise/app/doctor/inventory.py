@@ -30,7 +30,7 @@ def inventory(app: App, snapshot: Snapshot) -> Iterator[Finding]:
         if declared.person and declared.facts and name not in read and _arrives(snapshot, name):
             says = f"'{name}' arrives and no use case reads it: data without a purpose (GDPR 5(1)(c))"
             yield Finding("warning", "unread", says, "stop sending it, or declare the use case it is for")
-    for what in missing(app.described):
+    for what in missing(app.described, snapshot):
         mend = "write it there; tillwise ropa shows it"
         yield Finding("warning", "controller", f"the record of processing lacks {what}", mend)
 

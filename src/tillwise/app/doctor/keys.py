@@ -1,4 +1,4 @@
-"""API keys: none, ended, soon to end."""
+"""API keys: none, ended, soon to end, or able to do more than their role."""
 
 from __future__ import annotations
 
@@ -20,6 +20,10 @@ def keys(app: App) -> Iterator[Finding]:
     if not found:
         yield Finding("wrong", "keys", "there is no API key: nobody can call this shop", "tillwise keys create admin")
     for key in found:
+        if key.beyond:
+            says = f"key {key.key_id} ({key.role}) may also {', '.join(key.beyond)}, which is more than its role"
+            mend = f"tillwise keys revoke {key.key_id}, then tillwise keys create {key.role}"
+            yield Finding("wrong", "keys", says, mend)
         if key.expires <= now:
             says = f"key {key.key_id} ({key.role}) has ended and answers nothing any more"
             yield Finding("warning", "keys", says, f"tillwise keys revoke {key.key_id}")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from tillwise.app.build import App
 from tillwise.app.doctor.finding import Finding, day
 from tillwise.app.readiness import model_problems
 from tillwise.vocabulary.store import Snapshot
+
+_FAIRNESS: Final = "compare its errors across groups of your customers yourself: nothing here does it yet"
 
 
 def releases(app: App, snapshot: Snapshot) -> Iterator[Finding]:
@@ -25,4 +28,5 @@ def releases(app: App, snapshot: Snapshot) -> Iterator[Finding]:
         for gate in release.gates:
             if gate.verdict.value in ("not_assessed", "insufficient"):
                 says = f"{name}: gate '{gate.gate}' is {gate.verdict.value}: {gate.text}"
-                yield Finding("warning", "gate", says)
+                mend = _FAIRNESS if gate.gate == "fairness" else f"tillwise train {name}, once more people were seen"
+                yield Finding("warning", "gate", says, mend)

@@ -1,12 +1,16 @@
-"""People's requests: overdue, soon due, interrupted; and models that are to be learnt anew."""
+"""People's requests: overdue, soon due, unverified, interrupted; and models that are to be learnt anew."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from tillwise.app.build import App
 from tillwise.app.doctor.finding import Finding, day
+from tillwise.rights.request import Refusal, State
 from tillwise.vocabulary.clock import wall_now
+
+UNPROVEN: Final = Refusal.IDENTITY_NOT_PROVEN.value
 
 
 def requests(app: App) -> Iterator[Finding]:
@@ -25,6 +29,11 @@ def requests(app: App) -> Iterator[Finding]:
         elif each.soon(now):
             says = f"{what} is to be answered by {day(each.deadline)} ({each.law})"
             yield Finding("warning", "requests", says, f"tillwise privacy requests show {each.id}")
+        if each.state is State.VERIFYING:
+            says = f"{what} waits until somebody has checked who asks; its deadline of {day(each.deadline)} runs"
+            command = "tillwise privacy requests"
+            mend = f"check it, then {command} verify {each.id}, or {command} refuse {each.id} {UNPROVEN}"
+            yield Finding("warning", "requests", says, mend)
     if not waiting:
         yield Finding("fine", "requests", "nobody waits for an answer about their data")
     for renewal in app.rights.renewals():

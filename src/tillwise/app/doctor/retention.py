@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from shlex import quote
 from typing import Final
 
 from tillwise.app.build import App
@@ -25,6 +27,7 @@ def retention(app: App, snapshot: Snapshot) -> Iterator[Finding]:
     yield from _job(snapshot)
     yield from _too_old(app, snapshot)
     yield from _erasures(snapshot)
+    yield from _files(app, snapshot)
     holds = on_hold(snapshot)
     if holds:
         says = f"{len(holds)} people are under a legal hold, the oldest since {day(holds[0][2])}"
@@ -66,6 +69,16 @@ def _too_old(app: App, snapshot: Snapshot) -> Iterator[Finding]:
             says = f"{row.name} from {day(found[0])} are still there, although they are kept for {row.days()} days"
             mend = f"{_RUN}; people under a restriction or a legal hold are left alone"
             yield Finding("warning", "retention", says, mend)
+
+
+def _files(app: App, snapshot: Snapshot) -> Iterator[Finding]:
+    """Name written files that are still there after the decisions in them grew old."""
+    days = app.retention.days("decisions")
+    moment = wall_now() - days * DAY
+    for path, wall in snapshot.all("SELECT path, wall FROM written_files WHERE wall <= ? ORDER BY id", (moment,)):
+        if Path(path).exists():
+            says = f"{path} was written on {day(wall)}, and decisions are kept for {days} days"
+            yield Finding("warning", "files", says, f"delete it: rm {quote(path)}")
 
 
 def _erasures(snapshot: Snapshot) -> Iterator[Finding]:
