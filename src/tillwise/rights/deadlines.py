@@ -55,6 +55,19 @@ def due(place: str, kind: Kind, received: Milliseconds) -> Due:
     return Due(_ms(first), None if longest is None else _ms(longest), law)
 
 
+def soonest(places: Sequence[str], kind: Kind, received: Milliseconds) -> str:
+    """Return the place that has such a request answered first, of those whose law knows the right where any does.
+
+    "" of none, which has the shortest deadline of all.
+    """
+
+    def order(place: str) -> tuple[bool, Milliseconds]:
+        until = due(place, kind, received)
+        return until.law.startswith(COURTESY), until.deadline
+
+    return min(places, key=order, default="")
+
+
 def _named(reply: Reply, *, alone: bool) -> str:
     return reply.source if alone else f"{reply.source} (the shortest of the laws that may hold)"
 

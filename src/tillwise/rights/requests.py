@@ -59,12 +59,14 @@ class Requests:
         self._secrets = secrets
         self._wall = wall
 
-    def receive(self, asked: Asked, *, who: str = SHOP) -> RightsRequest:
+    def receive(self, asked: Asked, *, who: str = SHOP, place: str = "") -> RightsRequest:
         """Take a request in; its deadline runs from now. Without proof of identity it waits in `verifying`.
+
+        `place` is whose law sets the deadline, where that is not the place that was named.
 
         The same person asking the same again, while it is open, is the same request: its deadline stays.
         """
-        place, received = asked.place.upper(), self._wall()
+        place, received = (place or asked.place).upper(), self._wall()
         until = due(place, asked.kind, received)
         request = RightsRequest(
             id=str(new_decision_id()), person=person_mark(self._secrets, asked.subject, anonymous=asked.anonymous),

@@ -14,14 +14,15 @@ from tillwise.audit import log as audit_log
 from tillwise.audit import tombstones
 from tillwise.decisions.replay import Replayer
 from tillwise.errors import Conflict, InvalidInput, NotFound
-from tillwise.events.people import traits_of
-from tillwise.privacy import served
+from tillwise.privacy import ledger, served
 from tillwise.privacy.consent_receipt import ALGORITHM, ReceiptSigner
+from tillwise.privacy.gate import place_of
 from tillwise.privacy.holds import refuse_held
 from tillwise.rights import lineage as lineage_room
 from tillwise.rights import request as request_room
 from tillwise.rights.asked import OBJECTED, Asked, Corrections
 from tillwise.rights.correcting import check_corrections, check_own, correct
+from tillwise.rights.deadlines import soonest
 from tillwise.rights.erasure import PENDING, Erasure, Scrubbing
 from tillwise.rights.holder import FileHolder, Holder
 from tillwise.rights.holders_recipients import TABLES as RECIPIENTS
@@ -40,6 +41,7 @@ from tillwise.vocabulary.purpose import Purpose
 from tillwise.vocabulary.store import Snapshot, Transaction
 
 TABLES: Final = (*audit_log.TABLES, *tombstones.TABLES, *request_room.TABLES, *lineage_room.TABLES, *RECIPIENTS)
+_EVER: Final = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +103,10 @@ class Rights:
             raise Conflict("tell the person before it is lifted (GDPR 18(3)), and say so: --informed, informed: true")
         with self._store.snapshot() as snapshot:
             person = self._known(snapshot, asked)
-            place = asked.place or ("" if person is None else self._place(snapshot, person))
+            place = asked.place if person is None else self._place(snapshot, person, asked)
             if asked.identity and person is not None:
                 self._check_own(snapshot, person, asked)  # before anything is recorded that could never be done
-        return self.requests.receive(replace(asked, place=place), who=who)
+        return self.requests.receive(replace(asked, place=asked.place.upper()), who=who, place=place)
 
     def carry_out(self, request_id: str, *, who: str = SHOP, asked: Asked | None = None) -> Answered:
         """Do what was asked; raise Conflict while nobody checked who asks, or when it cannot be done as asked.
@@ -308,10 +310,10 @@ class Rights:
             lambda t: reads.log_read(t, who=who, what=what, reason=reason, subjects=person.keys)
         ).result()
 
-    def _place(self, snapshot: Snapshot, person: Person) -> str:
-        """Return where a person is as far as is known: what they said with their newest consent, else their country."""
-        for key in (person.first, *person.keys):
-            row = snapshot.one("SELECT place FROM consents WHERE subject = ? ORDER BY seq DESC LIMIT 1", (key,))
-            if row is not None and row[0]:
-                return str(row[0])
-        return str(traits_of(snapshot, self._secrets, person.first).get("country") or "")
+    def _place(self, snapshot: Snapshot, person: Person, asked: Asked) -> str:
+        """Return the place that answers soonest of all that are known: named now, said before, or their residence."""
+        known = [asked.place]
+        for key in person.keys:
+            said = ledger.spoken(snapshot, key, Purpose.SERVICE, _EVER)
+            known += [said.place, said.own_place, said.residence]
+        return soonest([place_of(place) for place in known if place], asked.kind, self._clock.wall())

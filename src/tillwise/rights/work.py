@@ -98,7 +98,7 @@ class Work:
 
         def work(transaction: Transaction) -> None:
             now = self.clock.now()
-            end_purposes(transaction, person, ended, now, request.place)
+            end_purposes(transaction, person, ended, now, asked.place)
             for kept in adverse:
                 open_case(transaction, kept)
             schedule(transaction, request.id, learnt, why="objection to training", now=now, wall=self.clock.wall())
@@ -110,12 +110,10 @@ class Work:
             said["reviews"] = len(adverse)
         return said, None
 
-    def _restrict(self, request: RightsRequest, _: Asked, person: Person) -> Answer:
+    def _restrict(self, _: RightsRequest, asked: Asked, person: Person) -> Answer:
         def work(transaction: Transaction) -> list[str]:
             for key in person.keys:
-                ledger.restrict(
-                    transaction, Pseudonym(key), self.clock.now(), place=request.place, source="restriction"
-                )
+                ledger.restrict(transaction, Pseudonym(key), self.clock.now(), place=asked.place, source="restriction")
             return tell_recipients(transaction, person)
 
         told = self.store.commit(work).result()
