@@ -25,6 +25,7 @@ from tillwise.app import App, build_app
 from tillwise.connectors.mapping_file import read_mapping
 from tillwise.errors import ConfigurationError, InvalidDeclaration, InvalidMapping
 from tillwise.events.check import check_event_types, is_category
+from tillwise.events.properties import Sensitivity
 from tillwise.events.types import EVENT_TYPES
 from tillwise.privacy.purposes import Rulebook
 from tillwise.privacy.rule_file import load_rules
@@ -102,6 +103,14 @@ def test_an_untagged_event_is_named(field: str, value: object, says: str) -> Non
     with pytest.raises(InvalidDeclaration, match="'Product Viewed'") as caught:
         check_event_types([broken])
     assert says in str(caught.value)
+
+
+def test_special_data_stop_the_start() -> None:
+    """No place lets health or belief serve a shop's purposes without more than any yes here covers: none is kept."""
+    declared = EVENT_TYPES["Product Viewed"]
+    special = replace(next(iter(declared.properties)), sensitivity=Sensitivity.SPECIAL)
+    with pytest.raises(InvalidDeclaration, match="special category"):
+        check_event_types([replace(declared, properties=(special, *declared.properties[1:]))])
 
 
 @pytest.mark.parametrize(

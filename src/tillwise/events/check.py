@@ -41,6 +41,8 @@ def _missing(declared: Property) -> Iterator[str]:
         yield "has no data category: name the kind of data it is"
     if declared.sensitivity not in tuple(Sensitivity):
         yield "does not say how close it is to a person: give its sensitivity"
+    elif declared.sensitivity is Sensitivity.SPECIAL:
+        yield "holds a special category of personal data, which no purpose here may use: leave it out"
     elif declared.column in PERSON_KEYS and declared.sensitivity not in _CLOSE:
         yield f"leads to a person ({declared.column}): its sensitivity is personal"
     if not declared.meaning.strip():
