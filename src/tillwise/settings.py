@@ -40,7 +40,7 @@ class ClockSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ShopSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The shop itself. `place` is the country whose rules apply when a request names none; empty = strictest.
+    """The shop itself. `place` is the country whose rules apply where no other is known; empty = strictest.
 
     `region` is where its store stands (`eu`, or a country such as `us` or `cn`): people whose law keeps their data
     elsewhere are refused.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
 from tillwise.errors import ConfigurationError
-from tillwise.privacy.jurisdictions import load_jurisdictions
+from tillwise.privacy.jurisdictions import disclosure_codes, load_jurisdictions
 from tillwise.privacy.purposes import UNKNOWN
 from tillwise.privacy.rule_file import load_rules
 from tillwise.vocabulary.purpose import Purpose
@@ -71,6 +72,28 @@ def test_disclosures_begin_on_their_day() -> None:
     assert [each.code for each in LAWS.disclosures("US-CT", Purpose.PRICE, NOW)] == ["ct_price_personal_data"]
     assert LAWS.disclosures("US-CT", Purpose.PRICE, september) == ()
     assert LAWS.disclosures("DE", Purpose.RECOMMEND, NOW) == ()
+
+
+def test_disclosures_of_several_places_are_named_once() -> None:
+    """Codes come in one order, each once; a country without its region has those of all its regions."""
+    both = disclosure_codes(("US-NY", "DE", "FR"), Purpose.PRICE, NOW)
+    assert both == ("ny_price_algorithm", "price_personalised")
+    assert disclosure_codes(("US",), Purpose.PRICE, NOW) == ("ct_price_personal_data", "ny_price_algorithm")
+    for purpose in (Purpose.RECOMMEND, Purpose.SEARCH):
+        assert disclosure_codes(("CN",), purpose, NOW) == ("cn_non_personal_option",)
+
+
+def test_the_page_names_every_disclosure() -> None:
+    """Who shows an answer finds the sentence of each code."""
+    page = Path(__file__).parents[2].joinpath("docs", "privacy.md").read_text("utf-8")
+    for each in (each for row in LAWS.rows for each in row.disclosures):
+        assert any(f"| `{each.code}` |" in line and each.text in line for line in page.splitlines()), each.code
+
+
+def test_a_list_of_recipients_may_be_asked_for_where_the_law_says_so() -> None:
+    """Connecticut, Maryland, Minnesota and Oregon."""
+    listed = {place for row in LAWS.rows if "recipients" in row.rights.list for place in row.places}
+    assert listed == {"US-CT", "US-MD", "US-MN", "US-OR"}
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ SETTINGS = """\
 [shop]
 name = "{name}"
 currency = "EUR"
-# The country whose rules apply when a request names none. Empty: the strictest rules there are.
+# The country whose rules apply to people of whom no place is known. Empty: the strictest rules there are.
 place = ""
 
 # Who answers for the data: stands in the privacy notice and in the record of processing (`tillwise ropa`).

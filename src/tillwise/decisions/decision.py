@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -74,6 +74,11 @@ class Decision:
     def __post_init__(self) -> None:
         if not self.reasons and not self.items:
             raise ValueError(f"the decision '{self.action}' has no reason: every action states why")
+
+
+def disclosing(decision: Decision, codes: tuple[str, ...]) -> Decision:
+    """Return a personal decision with what the law wants said beside it (Permit.disclosures)."""
+    return replace(decision, disclosures=codes) if codes else decision
 
 
 @dataclass(frozen=True, slots=True)

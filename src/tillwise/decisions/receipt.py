@@ -17,7 +17,10 @@ from tillwise.vocabulary.position import Point
 
 
 class PermitPart(msgspec.Struct, frozen=True):
-    """What was allowed, on which basis, by which revision of the rules, and what was withheld for which cause."""
+    """What was allowed, on which basis, by which revision of the rules, and what was withheld for which cause.
+
+    `places` are all that were known, where that was more than `place`, whose rule decided.
+    """
 
     place: str
     purpose: str
@@ -27,6 +30,7 @@ class PermitPart(msgspec.Struct, frozen=True):
     withheld: tuple[Withheld, ...] = ()
     signals: tuple[str, ...] = ()
     rules: str = ""
+    places: tuple[str, ...] = ()
 
 
 class FeaturesPart(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ import msgspec
 
 from tillwise.audit.log import ERASURE, RETENTION, acts_since
 from tillwise.decisions import receipts
-from tillwise.decisions.decision import Decision, Explain
+from tillwise.decisions.decision import Decision, Explain, disclosing
 from tillwise.decisions.fallback import fallback_of
 from tillwise.decisions.models import Models
 from tillwise.decisions.question import bare_request
@@ -24,7 +24,7 @@ from tillwise.features.row import FeatureRow
 from tillwise.privacy.gate import Gate
 from tillwise.privacy.material import read_materials
 from tillwise.privacy.permit import PastPermit, Permit
-from tillwise.privacy.purposes import UNKNOWN, Rulebook
+from tillwise.privacy.purposes import Rulebook
 from tillwise.privacy.revisions import read_rulebook
 from tillwise.vocabulary.canonical import canonical
 from tillwise.vocabulary.purpose import Purpose
@@ -131,7 +131,9 @@ class Replayer:
         if row is None or model is None:
             raise Gone("the receipt holds nothing to think about")
         steps = use_case.steps
-        return steps.act(steps.think(row, model, chosen), receipt.seed, chosen)
+        return disclosing(
+            steps.act(steps.think(row, model, chosen), receipt.seed, chosen), receipt.decision.disclosures
+        )
 
     def _read_again(self, snapshot: Snapshot, kept: Kept) -> Replayed:
         receipt = kept.receipt
@@ -155,16 +157,16 @@ class Replayer:
     def _permit_then(self, snapshot: Snapshot, kept: Kept) -> Permit:
         """Ask the gate again, at the decision's own position: consent, rules and uses are read as they stood then."""
         receipt = kept.receipt
-        place = receipt.permit.place
+        part = receipt.permit
         try:
-            rules = self._rules_of(snapshot, receipt.permit.rules)
+            rules = self._rules_of(snapshot, part.rules)
         except NotFound as error:
             raise Gone(str(error)) from error
-        gate = self._gate.as_of(rules, read_materials(snapshot, receipt.wall), receipt.wall)
+        places = part.places or (part.place,)
+        gate = self._gate.as_of(rules, read_materials(snapshot, receipt.wall), receipt.wall, places)
         return gate.permit(
-            snapshot, purpose=Purpose(receipt.permit.purpose), subject=kept.subject, anonymous=kept.anonymous,
-            country=None if place == UNKNOWN else place, point=receipt.point,
-            signals=frozenset(receipt.permit.signals),
+            snapshot, purpose=Purpose(part.purpose), subject=kept.subject, anonymous=kept.anonymous, country=None,
+            point=receipt.point, signals=frozenset(part.signals),
         )  # fmt: skip
 
     def _rules_of(self, snapshot: Snapshot, revision: str) -> Rulebook:

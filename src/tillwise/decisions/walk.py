@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace as alter
 
 from tillwise.decisions import receipts
-from tillwise.decisions.decision import UNUSABLE, Decision, Degraded, Reason, Request
+from tillwise.decisions.decision import UNUSABLE, Decision, Degraded, Reason, Request, disclosing
 from tillwise.decisions.fallback import fallback_of, why_of
 from tillwise.decisions.given import given_row
 from tillwise.decisions.models import InForce, Models
@@ -201,7 +201,7 @@ class Walker:
             return self._fall_back(question, trail, Degraded.DEADLINE)
         decision = use_case.steps.act(score, seed_of(question.decision_id), request.explain)
         trail.step()
-        return decision
+        return disclosing(decision, permit.disclosures)
 
     def _in_force(self, use_case: UseCase, snapshot: Snapshot) -> InForce | None:
         in_force = self._models.current(snapshot, use_case.name)
@@ -278,7 +278,7 @@ def _permit_part(question: Question, permit: Permit | None) -> PermitPart:
         return PermitPart(question.country or UNKNOWN, question.use_case.purpose.value, None, granted=False)
     return PermitPart(
         permit.place, permit.purpose.value, permit.basis, permit.granted, permit.consent_seq, permit.withheld,
-        permit.signals, permit.rules,
+        permit.signals, permit.rules, permit.places,
     )  # fmt: skip
 
 

@@ -1,18 +1,22 @@
 """The gate: the only maker of a Permit. The law is the first step of the road, not a document beside it.
 
-What it holds to: unknown place, strictest rule; the person themselves decides (`subject` before `anonymous`, consent is
-never transferred) and a refusal of either counts; fraud prevention rests on its own basis, which consent does not
-switch off; with nobody known there is nothing personal to refuse.
+What it holds to: every place that is known of somebody counts (their profile, the request, what they said, what an
+import declared), the strictest of them decides, and an unknown place has the strictest rule of all; the person
+themselves decides (`subject` before `anonymous`, consent is never transferred) and a refusal of either counts; fraud
+prevention rests on its own basis, which consent does not switch off; with nobody known there is nothing to refuse.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
 from tillwise.events.log import read_head
 from tillwise.privacy import ledger
 from tillwise.privacy.age import UNKNOWN_AGE, youngest
 from tillwise.privacy.judgement import NOBODY, Known, judge
+from tillwise.privacy.jurisdictions import disclosure_codes
+from tillwise.privacy.ledger import Spoken, Standing, State
 from tillwise.privacy.permit import PastPermit, Permit, Withheld, seal
 from tillwise.privacy.purposes import UNKNOWN, Rule, Rulebook
 from tillwise.privacy.rule_file import load_rules
@@ -25,6 +29,14 @@ from tillwise.vocabulary.store import Row, Snapshot
 PROFILE = "personal"
 """The feature group a refusal withholds: everything that leads to the person."""
 _ALIASES = {"UK": "GB", "EL": "GR"}
+_EVERYBODY: Final = (
+    "SELECT s.pseudonym, s.anonymous,"
+    " (SELECT c.age FROM consents c WHERE c.subject = s.pseudonym ORDER BY c.seq DESC LIMIT 1), t.country,"
+    " (SELECT c.place FROM consents c WHERE c.subject = s.pseudonym ORDER BY c.seq DESC LIMIT 1),"
+    " (SELECT c.place FROM consents c WHERE c.subject = s.pseudonym AND c.state <> 'declared' ORDER BY c.seq DESC"
+    " LIMIT 1) FROM subjects s LEFT JOIN traits t ON t.subject = s.pseudonym"
+)
+"""Everybody, with their age band and every place that is known of them."""
 
 
 class Gate:
@@ -37,6 +49,7 @@ class Gate:
         self._rules = load_rules() if rules is None else rules
         self._wall = wall
         self._materials: Mapping[Purpose, str] = {}
+        self._then: tuple[str, ...] = ()
 
     @property
     def rules(self) -> Rulebook:
@@ -64,8 +77,9 @@ class Gate:
     ) -> Permit:
         """Say what may be read of this person for this purpose at this point.
 
-        `country` may carry a region (`US-CA`). The place somebody's own consent names counts too: of two places the
-        stricter rule holds. A refusal is a Permit as well, with `granted` False and the cause in `withheld`.
+        `country` is what the request says and may carry a region (`US-CA`). What is known of the person counts too: of
+        several places the strictest rule holds, and the permit names its place. A refusal is a Permit as well, with
+        `granted` False and the cause in `withheld`.
         """
         up_to = point.mark // 2
         said = [
@@ -73,11 +87,15 @@ class Gate:
         ]
         rules = self._rules
         visitor = subject is None and anonymous is not None
-        rule = self._rule(rules, purpose, (country, said[0].place if said else ""), visitor=visitor)
+        places = self._places((country,), said)
+        wall = self._wall()
+        rule = self._rule(purpose, places, wall, visitor=visitor)
         if said or purpose is Purpose.FRAUD_PREVENTION:
             own = said[0].standing if said else None
             other = said[1].standing if len(said) > 1 else None
-            known = Known(youngest(*[each.age for each in said]), self._materials.get(purpose, ""))
+            age = youngest(*[each.age for each in said])
+            laxer = own is not None and self._laxer(own, purpose, places, wall, visitor=visitor)
+            known = Known(age, self._materials.get(purpose, ""), laxer)
             verdict = judge(rule, own, other, signals, point.at, known)
         else:
             verdict = NOBODY
@@ -94,6 +112,8 @@ class Gate:
             withheld=() if verdict.granted else (Withheld(PROFILE, verdict.cause),),
             signals=tuple(sorted(signals)) if signals else (),
             rules=rules.revision,
+            places=() if places == (rule.place,) else places,
+            disclosures=disclosure_codes(places, purpose, wall) if said and verdict.granted else (),
         )
 
     def again(self, past: PastPermit) -> Permit:
@@ -107,10 +127,14 @@ class Gate:
             rules=past.rules,
         )  # fmt: skip
 
-    def as_of(self, rules: Rulebook, materials: Mapping[Purpose, str], wall: int) -> Gate:
-        """Return a gate that judges as this one did at a moment (Unix ms), by the rules and uses of that time."""
+    def as_of(self, rules: Rulebook, materials: Mapping[Purpose, str], wall: int, places: tuple[str, ...]) -> Gate:
+        """Return a gate that judges as this one did at a moment (Unix ms), by the rules and uses of that time.
+
+        `places` are those its permit weighed: a profile names only where somebody lives today.
+        """
         then = Gate(default_place=self._default_place, rules=rules, wall=lambda: wall)
         then.need(materials)
+        then._then = places
         return then
 
     def training_permit(self, purpose: Purpose, point: Point) -> Permit:
@@ -136,34 +160,57 @@ class Gate:
         at = read_head(snapshot).at
         return {
             Pseudonym(person)
-            for person, anonymous, country, declared, age in snapshot.all(
-                "SELECT s.pseudonym, s.anonymous, t.country,"
-                " (SELECT c.place FROM consents c WHERE c.subject = s.pseudonym ORDER BY c.seq DESC LIMIT 1),"
-                " (SELECT c.age FROM consents c WHERE c.subject = s.pseudonym ORDER BY c.seq DESC LIMIT 1)"
-                " FROM subjects s LEFT JOIN traits t ON t.subject = s.pseudonym"
-            )
+            for person, anonymous, age, *named in snapshot.all(_EVERYBODY)
             if all(
                 self._may(
-                    self._rule(self._rules, Purpose(name), (country, declared), visitor=bool(anonymous)),
-                    said.get((person, name)), at, UNKNOWN_AGE if age is None else age,
+                    Purpose(name), places, said.get((person, name)), at, UNKNOWN_AGE if age is None else age,
+                    visitor=bool(anonymous),
                 )
+                for places in (self._places(named, ()),)
                 for name in wanted
             )
         }  # fmt: skip
 
-    def _may(self, rule: Rule, row: Row | None, at: int, age: int) -> bool:
-        own = None if row is None else ledger.standing_of(row[2:])
-        known = Known(age, self._materials.get(rule.purpose, ""))
+    def _may(
+        self, purpose: Purpose, places: tuple[str, ...], row: Row | None, at: int, age: int, *, visitor: bool
+    ) -> bool:
+        own, wall = None if row is None else ledger.standing_of(row[2:]), self._wall()
+        laxer = own is not None and self._laxer(own, purpose, places, wall, visitor=visitor)
+        known = Known(age, self._materials.get(purpose, ""), laxer)
+        rule = self._rule(purpose, places, wall, visitor=visitor)
         return judge(rule, own, None, frozenset(), at, known).granted
 
-    def _rule(self, rules: Rulebook, purpose: Purpose, named: tuple[str | None, str | None], *, visitor: bool) -> Rule:
-        """Return the rule of the places named, the stricter of two; of the shop's own place when none is."""
-        places = [place_of(place) for place in named if place] or [self._default_place or UNKNOWN]
-        wall = self._wall()
-        if len(places) == 1 or places[0] == places[1]:
-            return rules.rule(places[0], purpose, wall, visitor=visitor)
-        one, two = (rules.rule(place, purpose, wall, visitor=visitor) for place in places)
-        return rules.stricter(one, two)
+    def _places(self, named: Iterable[str | None], said: Iterable[Spoken]) -> tuple[str, ...]:
+        """Return every place that is known, the shop's own when none is; a past decision's, where one is judged again.
+
+        What people said is read as of the decision's position, then as now, and is among those places already.
+        """
+        found = dict.fromkeys(place_of(place) for place in self._then or named if place)
+        for each in said:
+            for place in (each.place, each.own_place, "" if self._then else each.residence):
+                if place:
+                    found[place_of(place)] = None
+        return tuple(found) or (self._default_place or UNKNOWN,)
+
+    def _rule(self, purpose: Purpose, places: tuple[str, ...], wall: int, *, visitor: bool) -> Rule:
+        """Return the rule that holds at all of these places: the strictest."""
+        rules = self._rules
+        rule = rules.rule(places[0], purpose, wall, visitor=visitor)
+        for place in places[1:]:
+            rule = rules.stricter(rule, rules.rule(place, purpose, wall, visitor=visitor))
+        return rule
+
+    def _laxer(self, own: Standing, purpose: Purpose, places: tuple[str, ...], wall: int, *, visitor: bool) -> bool:
+        """Return True when an import's word was declared for a place that asks less than one of these, or for none."""
+        if own.state is not State.DECLARED:
+            return False
+        declared = place_of(own.place) or self._default_place
+        if not declared:
+            return True
+        return any(
+            place != declared and self._rules.asks_more(place, declared, purpose, wall, visitor=visitor)
+            for place in places
+        )
 
 
 def place_of(text: str) -> str:

@@ -29,10 +29,14 @@ NOBODY: Final = Verdict(granted=True)
 
 
 class Known(NamedTuple):
-    """What is known beside words and signals: the age band (see privacy/age.py), and what the use needs today."""
+    """What is known beside words and signals: the age band (see privacy/age.py), and what the use needs today.
+
+    `laxer` says that the word is an import's, and that the place it was declared for asks less than one that counts.
+    """
 
     age: int = UNKNOWN_AGE
     material: str = ""
+    laxer: bool = False
 
 
 NOTHING_KNOWN: Final = Known()
@@ -48,7 +52,8 @@ def judge(
 ) -> Verdict:
     """Weigh what was said up to `at` (log clock); `other` is the person's second identity in the session.
 
-    An explicit yes outweighs a signal, and a refusal outweighs everything; word and signal both stand in the permit.
+    A person's own yes outweighs a signal, what an import declares does not, and a refusal outweighs everything; word
+    and signal both stand in the permit.
     Below the ages of the place silence is no yes, a yes needs a guardian's, or no yes counts at all.
     """
     age = rule.age
@@ -64,7 +69,7 @@ def judge(
         return _unasked(rule, rule.basis, signals, "consent_missing", young=young)
     if minor and years < age.guardian and not own.guardian and own.basis != BENCHMARK:
         return Verdict(granted=False, cause="guardian_missing")
-    return _weighed(rule, own, signals, at, known.material, young=young)
+    return _weighed(rule, own, signals, at, known, young=young)
 
 
 def _barred(rule: Rule, own: Standing | None, other: Standing | None, *, banned: bool) -> str:
@@ -87,7 +92,7 @@ def expired(rule: Rule, said: Standing, at: int) -> bool:
     return rule.consent_days > 0 and at - said.at > rule.consent_days * _DAY_MS
 
 
-def _weighed(rule: Rule, own: Standing, signals: frozenset[str], at: int, material: str, *, young: bool) -> Verdict:
+def _weighed(rule: Rule, own: Standing, signals: frozenset[str], at: int, known: Known, *, young: bool) -> Verdict:
     """Judge somebody who said something, and did not refuse."""
     if own.basis == BENCHMARK:
         return Verdict(granted=True, basis=own.basis)
@@ -96,12 +101,16 @@ def _weighed(rule: Rule, own: Standing, signals: frozenset[str], at: int, materi
         cause = "consent_invalidated"
     elif own.state in (State.LIFTED, State.IMPLIED):
         cause = "consent_missing"
+    elif known.laxer:
+        cause = "consent_missing"  # what was agreed to under a law that asks less is no yes under this one
     elif own.state is not State.GIVEN and own.basis != "consent":
         basis, cause = own.basis, "consent_missing"
     elif expired(rule, own, at):
         cause = "consent_expired"
-    elif not covers(own.material, material):
+    elif not covers(own.material, known.material):
         cause = "consent_renewal_needed"
+    elif own.state is State.DECLARED:
+        cause = _heeded(rule, signals)
     if not cause:
         return Verdict(granted=True, basis=own.basis)
     return _unasked(rule, basis, signals, cause, young=young)
@@ -111,7 +120,10 @@ def _unasked(rule: Rule, basis: str, signals: frozenset[str], cause: str, *, you
     """Judge somebody whose yes does not count and who refused nothing."""
     if young or rule.default is Default.OPT_IN:
         return Verdict(granted=False, cause=cause)
-    for signal in signals:
-        if signal in rule.signals:
-            return Verdict(granted=False, cause=signal)
-    return Verdict(granted=True, basis=basis)
+    signal = _heeded(rule, signals)
+    return Verdict(granted=False, cause=signal) if signal else Verdict(granted=True, basis=basis)
+
+
+def _heeded(rule: Rule, signals: frozenset[str]) -> str:
+    """Return a signal that switches the purpose off here, "" when none does."""
+    return next((signal for signal in rule.signals if signal in signals), "")

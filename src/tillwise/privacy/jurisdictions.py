@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final, Literal
 
 import msgspec
@@ -25,6 +25,7 @@ _CHILDREN: Final = frozenset(
     {Purpose.RECOMMEND, Purpose.SEARCH, Purpose.PRICE, Purpose.MARKETING, Purpose.SHARE, Purpose.TRAIN}
 )
 """Purposes for which ages count; fraud prevention, service and moderation protect children too."""
+_DAY_MS: Final = 86_400_000
 _MONTH_DAYS = 28
 """The shortest month: a deadline compared with others is never thought longer than it is."""
 
@@ -238,6 +239,17 @@ def load_jurisdictions(text: str | None = None) -> Jurisdictions:
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise ConfigurationError(f"jurisdictions.toml: {error}") from None
     return Jurisdictions(rows)
+
+
+def disclosure_codes(places: tuple[str, ...], purpose: Purpose, wall: int) -> tuple[str, ...]:
+    """Return the codes of what must be disclosed at any of these places beside an answer for a purpose, in order."""
+    return _codes(places, purpose, wall // _DAY_MS)
+
+
+@lru_cache(maxsize=1024)
+def _codes(places: tuple[str, ...], purpose: Purpose, day: int) -> tuple[str, ...]:
+    laws = load_jurisdictions()
+    return tuple(sorted({each.code for place in places for each in laws.disclosures(place, purpose, day * _DAY_MS)}))
 
 
 @cache

@@ -6,7 +6,7 @@ answer. The newest fact of a person and purpose counts. What an import declares 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -111,13 +111,16 @@ class Standing(NamedTuple):
 class Spoken(NamedTuple):
     """A person's newest fact of any purpose (0 and "" when there is none), and the standing of one purpose.
 
-    `age` is the age band known at that fact, -1 when nobody told it.
+    `age` is the age band known at that fact, -1 when nobody told it. `own_place` is where they said something here last
+    when the newest fact is only an import's; `residence` is the country of their profile, as it stands now.
     """
 
     seq: int
     place: str
     standing: Standing | None
     age: int = UNKNOWN_AGE
+    own_place: str = ""
+    residence: str = ""
 
 
 STANDING: Final = (
@@ -134,6 +137,18 @@ AGE_FACT: Final = "age"
 _EVER: Final = 2**62
 _NEAR: Final = 12
 """The newest facts read in one go; nearly everybody has fewer."""
+_PROFILE: Final = -1
+_SPOKEN: Final = (
+    f"SELECT * FROM (SELECT {STANDING}, purpose, age FROM consents"
+    f" WHERE subject = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT {_NEAR})"
+    f" UNION ALL SELECT {_PROFILE}, '', '', country, 0, 0, 0, '', '', -1 FROM traits"
+    " WHERE subject = ?1 AND country IS NOT NULL"
+)
+"""The newest facts, then the country of the profile as if said at _PROFILE: one statement, as every decision asks."""
+_OWN_PLACE: Final = (
+    "SELECT place FROM consents WHERE subject = ? AND seq <= ? AND state <> 'declared' AND place <> ''"
+    " ORDER BY seq DESC LIMIT 1"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,18 +315,28 @@ def standing_of(row: Row) -> Standing:
 
 def spoken(snapshot: Snapshot, subject: Pseudonym, purpose: Purpose, up_to: int) -> Spoken:
     """Return a person's newest fact of any purpose, and what counts for one purpose, as of position `up_to`."""
-    rows = snapshot.all(
-        f"SELECT {STANDING}, purpose, age FROM consents WHERE subject = ? AND seq <= ? ORDER BY seq DESC LIMIT {_NEAR}",
-        (subject, up_to),
-    )
+    rows = snapshot.all(_SPOKEN, (subject, up_to))
     if not rows:
         return NOTHING_SAID
+    residence = rows.pop()[3] if rows[-1][0] == _PROFILE else ""
+    if not rows:
+        return Spoken(0, "", None, residence=residence)
     name, newest = purpose.value, rows[0]
+    own = _own_place(snapshot, subject, rows, up_to) if newest[1] == "declared" else ""
     for row in rows:
         if row[8] == name:
-            return Spoken(newest[0], newest[3], standing_of(row[:8]), newest[9])
+            return Spoken(newest[0], newest[3], standing_of(row[:8]), newest[9], own, residence)
     counts = None if len(rows) < _NEAR else state(snapshot, subject, purpose, up_to)
-    return Spoken(newest[0], newest[3], counts, newest[9])
+    return Spoken(newest[0], newest[3], counts, newest[9], own, residence)
+
+
+def _own_place(snapshot: Snapshot, subject: Pseudonym, near: Sequence[Row], up_to: int) -> str:
+    """Return where a person said something here last; an import that came later does not move them."""
+    for row in near:
+        if row[1] != "declared" and row[3]:
+            return str(row[3])
+    found = snapshot.one(_OWN_PLACE, (subject, up_to)) if len(near) == _NEAR else None
+    return "" if found is None else str(found[0])
 
 
 def consent_seq(snapshot: Snapshot, *people: Pseudonym | None) -> int:

@@ -45,6 +45,10 @@ class Permit:
     """Signals that came with the request and were weighed, such as `gpc`."""
     rules: str = ""
     """The revision of the rules it was judged by (Rulebook.revision)."""
+    places: tuple[str, ...] = ()
+    """Every place that was weighed, where that is not `place` alone: the strictest of them decided."""
+    disclosures: tuple[str, ...] = ()
+    """Codes of what the law wants said beside a personal answer."""
 
     def __post_init__(self) -> None:
         if self.seal is not _GATE:

@@ -82,12 +82,20 @@ class Preset:
 
 
 def strictest(rules: Iterable[Rule]) -> Rule | None:
-    """Return the rule that asks most, the first among equals, with the highest ages of all; None when there is none."""
+    """Return the rule that asks most, the first among equals; None when there is none.
+
+    It has the highest ages of all, every signal one of them heeds, and the soonest end of a yes.
+    """
     every = tuple(rules)
     worst = max(every, key=lambda rule: (_STRICTNESS[rule.default], rule.signals, rule.consent_days > 0), default=None)
-    if worst is None or all(rule.age == worst.age for rule in every):
+    if worst is None:
+        return None
+    age = strictest_limits(rule.age for rule in every)
+    signals = tuple(sorted({signal for rule in every for signal in rule.signals}))
+    days = min((rule.consent_days for rule in every if rule.consent_days), default=0)
+    if (age, signals, days) == (worst.age, worst.signals, worst.consent_days):
         return worst
-    return replace(worst, age=strictest_limits(rule.age for rule in every))
+    return replace(worst, age=age, signals=signals, consent_days=days)
 
 
 class Rulebook:
@@ -103,6 +111,7 @@ class Rulebook:
         self._places = {rule.place for rule in self._rules}
         self._day = -1
         self._found: dict[tuple[str, Purpose, bool], Rule] = {}
+        self._laws: dict[tuple[str, Purpose, bool], Rule] = {}
         self._pairs: dict[tuple[int, int], tuple[Rule, Rule, Rule]] = {}
 
     @property
@@ -120,14 +129,30 @@ class Rulebook:
 
         `place` is an ISO 3166-1 country such as `DE`, or with a region, ISO 3166-2, such as `US-CA`.
         """
-        day = wall // _DAY_MS
-        if day != self._day:
-            self._day, self._found, self._pairs = day, {}, {}
+        self._turn(wall)
         key = (self._known(place), purpose, visitor)
         found = self._found.get(key)
         if found is None:
-            found = self._found[key] = self._preset(key, self._search(*key, _date(wall)), _date(wall))
+            found = self._found[key] = self._preset(key, self._law(key, wall), _date(wall))
         return found
+
+    def asks_more(self, place: str, than: str, purpose: Purpose, wall: int, *, visitor: bool = False) -> bool:
+        """Return True when one place asks more than another does, whatever the preset makes of either."""
+        self._turn(wall)
+        here, there = (self._law((self._known(each), purpose, visitor), wall) for each in (place, than))
+        return _STRICTNESS[here.default] > _STRICTNESS[there.default]
+
+    def _law(self, key: tuple[str, Purpose, bool], wall: int) -> Rule:
+        found = self._laws.get(key)
+        if found is None:
+            found = self._laws[key] = self._search(*key, _date(wall))
+        return found
+
+    def _turn(self, wall: int) -> None:
+        """Forget what was found for another day."""
+        day = wall // _DAY_MS
+        if day != self._day:
+            self._day, self._found, self._laws, self._pairs = day, {}, {}, {}
 
     def _known(self, place: str) -> str:
         """Return a place under the name its entry has; callers cannot grow this table with places of their own."""
