@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from small_shop import material
 from test_survival import KEY, ask, check
 
 from tillwise.app import App, build_app
 from tillwise.cli.init import SHOP
+from tillwise.cli.main import cli
 from tillwise.decisions.decision import Place, Request
 from tillwise.decisions.replay import Verdict
 from tillwise.errors import ConfigurationError
@@ -133,6 +135,27 @@ def test_a_use_case_of_the_shop_travels_the_road(folder: Path, opened: Callable[
     assert (answer.decision.action, answer.recorded) == ("greet", True)
     assert app.replayer.replay(str(answer.decision_id)).verdict is Verdict.SAME
     assert app.replayer.replay(str(answer.decision_id), from_log=True).verdict is Verdict.SAME
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ("raise NameError", "failed with NameError (shop.py, line {line})"),
+        ("return undeclared\n", "failed with NameError: name 'undeclared' is not defined (shop.py, line {line})"),
+        ("return int('1\\n2')", "failed with ValueError: invalid literal"),
+        ("return None", "gave NoneType where Learned is due"),
+    ],
+)
+def test_an_error_in_a_learner_of_the_shop_is_one_clear_line(folder: Path, broken: str, said: str) -> None:
+    """Whose code failed, with what, and in which line: exit code 1 and no traceback."""
+    text = OWN.replace("raise NameError", broken, 1)
+    (folder / "shop.py").write_text(text)
+    line = 1 + text[: text.index(broken)].count("\n")
+    result = CliRunner().invoke(cli, ["train", "regular", "--shop", str(folder)])
+    errors = [each for each in result.stderr.splitlines() if each.startswith("Error: ")]
+    assert (result.exit_code, len(errors)) == (1, 1)
+    assert "shop.py: the learner of 'regular' " + said.format(line=line) in errors[0]
+    assert "Traceback" not in result.output
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,11 @@ def test_a_damaged_model_does_not_answer(opened: Callable[[], App], damage: str)
     assert app.replayer.replay(told["decision_id"]).verdict is Verdict.SAME
     assert app.replayer.replay(before["decision_id"]).verdict is Verdict.EXPIRED
     assert check(ask(app, "recommendations"))["degraded"] is None
+    train(app.use_case("churn"), app.learners["churn"], material(app), app.releases)
+    app.close()
+    app = opened()
+    assert check(ask(app, "churn"))["degraded"] is None, "what the message says to do, train again, mends it"
+    assert app.problems() == ()
 
 
 def test_the_log_clock_never_runs_back(app: App, folder: Path, opened: Callable[[], App]) -> None:

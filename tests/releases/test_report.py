@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -31,8 +32,10 @@ from tillwise.releases.card import (
 )
 from tillwise.releases.curves import calibration_curve, curves_of, gain_curve, precision_recall_curve
 from tillwise.releases.gate import Choice, GateResult, Verdict
+from tillwise.releases.plots import day_of, timeline_plot
 from tillwise.releases.releases import Releases
 from tillwise.releases.report import metric_name, report, write_report
+from tillwise.releases.svg import CHAR
 from tillwise.stores.sqlite import SqliteStore
 
 DAY = 86_400_000
@@ -165,6 +168,31 @@ def test_the_report_says_what_matters() -> None:
         assert text in page, text
     bold = re.findall(r'<td class="best">([0-9.]+)', page)
     assert bold == ["0.8100", "0.3900"]
+
+
+def test_a_ranking_has_things_to_find_instead_of_a_rate() -> None:
+    """Purchases are no share of people, and a blend reads no columns; its parts alone are no warning."""
+    alone = Bars("What each part finds alone", "NDCG@20", tuple(Bar(f"part {n}", "", 0.1 * n) for n in range(6)))
+    people = (Split("train", 0, 300 * DAY, 1000, 0, 1000), Split("test", 300 * DAY, 400 * DAY, 200, 200, 10_000))
+    page = report(card(label=Label("", "", 0, 0), columns=(), splits=people, chosen_by=(alone,), warnings=()))
+    assert "of them positive" not in page
+    assert "columns it reads" not in page
+    for text in ("to be found", "10 000", "50.0 for each row", "parts it blends", "How it was chosen", "part 5"):
+        assert text in page, text
+    assert "To beware of" not in page
+
+
+def test_every_day_of_the_data_window_is_written_and_none_over_another() -> None:
+    """However near the ends of the periods are to each other; no text reaches over the edge of the drawing."""
+    spans = (("train", 0, 300), ("validation", 302, 330), ("test", 332, 360))
+    drawn = timeline_plot([Split(name, start * DAY, end * DAY, 10) for name, start, end in spans])
+    width = float(re.search(r'viewBox="0 0 ([0-9.]+)', drawn)[1])  # type: ignore[index]
+    found = re.findall(r'<text x="([0-9.]+)" y="([0-9.]+)" text-anchor="middle">([0-9-]{10})<', drawn)
+    assert {day for _, _, day in found} == {day_of(day * DAY) for _, start, end in spans for day in (start, end)}
+    half = 5 * CHAR
+    places = sorted((float(y), float(x)) for x, y, _ in found)
+    assert all(half <= x <= width - half for _, x in places)
+    assert all(y != other or right - x >= 2 * half for (y, x), (other, right) in pairwise(places))
 
 
 def test_a_bare_card_still_makes_a_page(tmp_path: Path) -> None:

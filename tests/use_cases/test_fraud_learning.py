@@ -207,6 +207,17 @@ def test_a_served_row_equals_the_training_row(trained: Shop) -> None:
     assert np.array_equal(served, labelled.x[last], equal_nan=True)
 
 
+def test_judging_again_says_what_training_said(trained: Shop) -> None:
+    """The rows, both baselines and the rules on the order alone, as the card of training has them."""
+    app = trained.app
+    again, _, _ = evaluate(app.use_cases["fraud"], app.learners["fraud"], material(app, END), app.releases)
+    with app.store.snapshot() as snapshot:
+        card = app.releases.card(snapshot, again.version)
+    assert (again.splits, again.metrics, again.baselines) == (card.splits, card.metrics, card.baselines)
+    assert (again.notes, again.position) == (card.notes, card.position)
+    assert [each.name for each in again.baselines] == ["rules only", "logistic", "rules on the order alone"]
+
+
 def test_a_confirmed_review_is_a_label(trained: Shop) -> None:
     """Chargebacks come back as labels, and so does what a reviewer found."""
     app = trained.app

@@ -69,10 +69,16 @@ def test_same_log_and_seed_same_bytes(shop: Shop, learned: Learned) -> None:
 
 
 def test_a_stored_model_is_judged_like_the_fresh_one(shop: Shop, learned: Learned) -> None:
-    """`evaluate` on the test period gives the metrics of learning."""
+    """`evaluate` on the test period gives the metrics of learning, baselines and the plot by kind of item included."""
     evaluation = learned.evaluation
-    again = LEARNER.evaluate(shop.material(), learned.model, evaluation.start, evaluation.end)
-    assert again.model.metrics[0].value == pytest.approx(evaluation.model.metrics[0].value, abs=1e-6)
+    saved = dict(zip([each.name for each in evaluation.baselines], learned.baselines, strict=True))
+    known = shop.material(baselines=saved)
+    again = LEARNER.evaluate(known, learned.model, evaluation.start, evaluation.end)
+    assert again.model.metrics == evaluation.model.metrics
+    assert [each.metrics for each in again.baselines] == [each.metrics for each in evaluation.baselines]
+    assert again.bars == evaluation.bars
+    kinds = ["all items", "had before", "new to them", "best sellers", "the rest"]
+    assert list(dict.fromkeys(bar.group for bar in evaluation.bars[0].bars)) == kinds
     with pytest.raises(InvalidInput, match="nobody"):
         LEARNER.evaluate(shop.material(), learned.model, END + DAY, END + 2 * DAY)
 

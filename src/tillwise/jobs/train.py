@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from tillwise.decisions.use_case import UseCase
 from tillwise.errors import InvalidInput, NotReleased
+from tillwise.jobs.asking import ask
 from tillwise.jobs.learning import Evaluation, Learned, Learner, Material, Result
 from tillwise.models.artifact import Artifact
 from tillwise.outcomes.label import LabelDefinition
@@ -55,9 +57,10 @@ def train(
 
     Artifacts are saved before anything is released, so that a release never names a model that is not there. Raises
     InvalidInput, saying what is missing, while there is not enough to learn from. The same log and seed give the same
-    artifacts and card.
+    artifacts and card, whatever was decided meanwhile; what happens during the run is for the next one.
     """
-    learned = learner.learn(material)
+    material = replace(material, until=material.now)
+    learned = ask(learner, use_case.name, material.folder, partial(learner.learn, material), Learned)
     evaluation = learned.evaluation
     models = ShopFolder(material.folder).models
     for artifact in (learned.model, *learned.baselines):
@@ -85,8 +88,10 @@ def evaluate(
 ) -> tuple[ModelCard, Evaluation, Path]:
     """Judge who answers now on a period of the log clock it never saw (default: the test period of its training).
 
-    Returns its card with the new numbers, the evaluation, and the HTML report. Raises NotReleased when no
-    learnt answer is in force, InvalidInput when the period overlaps what was learnt from or holds too little.
+    Returns its card with the new numbers, the evaluation, and the HTML report. Model and baselines are the saved ones,
+    and the log is read up to where training read it while the period lies within the test period: by default the rows
+    and numbers are those of training. Raises NotReleased when no learnt answer is in force, InvalidInput when the
+    period overlaps what was learnt from or holds too little.
     """
     with material.store.snapshot() as snapshot:
         release = releases.current(snapshot, use_case.name)
@@ -99,10 +104,22 @@ def evaluate(
     if begin < learnt:
         raise InvalidInput(f"{use_case.name}: this period overlaps what the model learnt from; start later")
     artifact = Artifact.load(ShopFolder(material.folder).models, release.version)
-    evaluation = learner.evaluate(material, artifact, begin, stop)
+    known = _as_learnt(material, card, past=stop <= test.end)
+    judge = partial(learner.evaluate, known, artifact, begin, stop)
+    evaluation = ask(learner, use_case.name, material.folder, judge, Evaluation)
     judged = _judged(card, evaluation, begin, stop)
     report = write_report(ShopFolder(material.folder).reports / f"{use_case.name}-evaluation.html", judged)
     return judged, evaluation, report
+
+
+def _as_learnt(material: Material, card: ModelCard, *, past: bool) -> Material:
+    """Return the material with a card's seed and baselines; with `past`, ending where the log ended in training."""
+    models = ShopFolder(material.folder).models
+    baselines = {each.name: Artifact.load(models, each.version) for each in card.baselines if each.version is not None}
+    known = replace(material, seed=card.seed, baselines=baselines)
+    if past:
+        return replace(known, until=card.position.at, epoch=card.position.epoch)
+    return replace(known, until=material.now)
 
 
 def _entrants(learned: Learned) -> tuple[Entrant, list[Entrant]]:
@@ -125,7 +142,8 @@ def _cards(
 ) -> list[ModelCard]:
     """Return the model's card first, then one per baseline, so that whoever answers has one."""
     evaluation, window = learned.evaluation, learned.window
-    said = {**{a.name: a.meaning for a in use_case.features.aggregates}, **use_case.features.meanings, **meanings}
+    own = {a.name: a.meaning for a in use_case.features.aggregates}
+    said = {**own, **use_case.features.meanings, **learned.meanings, **meanings}
     shares = sorted(learned.importances.items(), key=lambda item: (-item[1], item[0]))[:_SHOWN]
     shared = ModelCard(
         use_case=use_case.name,
@@ -135,7 +153,7 @@ def _cards(
         columns=tuple(learned.model.manifest.get("columns", ())),
         seed=material.seed,
         label=Label("", "", 0, 0) if label is None else Label(label.name, label.meaning, label.horizon, label.maturity),
-        position=LogPosition(window.epoch, window.test[1], window.head),
+        position=LogPosition(window.epoch, material.now, window.head),
         splits=_splits(learned),
         primary=evaluation.primary,
         metrics=evaluation.model.metrics,
@@ -144,6 +162,7 @@ def _cards(
         importances=tuple(Importance(name, share, said.get(name, "")) for name, share in shares if share > 0),
         curves=_curves(evaluation),
         bars=evaluation.bars,
+        chosen_by=learned.chosen_by,
         warnings=tuple(Caution(f"{gate.gate}_{gate.verdict.value}", gate.text) for gate in choice.warnings),
         notes=evaluation.notes,
         simulated=learned.simulated,
@@ -163,21 +182,28 @@ def _baseline_card(shared: ModelCard, learned: Learned, place: int) -> ModelCard
         importances=(),
         curves=tuple(curve for curve in shared.curves if curve.label == result.name),
         bars=(),
+        chosen_by=(),
     )
 
 
 def _judged(card: ModelCard, evaluation: Evaluation, start: int, end: int) -> ModelCard:
-    kept = tuple(split for split in card.splits if split.name != "test")
-    rows, yes = len(evaluation.subjects), 0 if evaluation.labels is None else int(evaluation.labels.sum())
-    test = Split("test", start, end, rows, len(np.unique(evaluation.subjects)), yes)
+    rows, yes = len(evaluation.subjects), evaluation.wanted
+    if evaluation.labels is not None:
+        yes = int(evaluation.labels.sum())
+    judged = Split("test", start, end, rows, len(np.unique(evaluation.subjects)), yes)
+    known = {each.name: each for each in card.baselines}
+    baselines = tuple(
+        msgspec.structs.replace(known.get(result.name, _unreleased(result)), metrics=result.metrics)
+        for result in (*evaluation.baselines, *evaluation.unprofiled)
+    )
     return msgspec.structs.replace(
         card,
-        splits=(*kept, test),
+        splits=tuple(judged if split.name == "test" else split for split in card.splits),
         metrics=evaluation.model.metrics,
-        baselines=_unreleased(*evaluation.baselines, *evaluation.unprofiled),
+        baselines=baselines,
         curves=_curves(evaluation),
         bars=evaluation.bars,
-        notes=evaluation.notes,
+        notes=tuple(dict.fromkeys((*card.notes, *evaluation.notes))),
     )
 
 
@@ -198,11 +224,11 @@ def _contenders(learned: Learned) -> tuple[Contender, ...]:
         )
         for result, artifact in pairs
     )
-    return (*able, *_unreleased(*learned.evaluation.unprofiled))
+    return (*able, *map(_unreleased, learned.evaluation.unprofiled))
 
 
-def _unreleased(*results: Result) -> tuple[Contender, ...]:
-    return tuple(Contender(result.name, result.metrics, profiled=result.profiled) for result in results)
+def _unreleased(result: Result) -> Contender:
+    return Contender(result.name, result.metrics, profiled=result.profiled)
 
 
 def _curves(evaluation: Evaluation) -> tuple[Curve, ...]:

@@ -38,19 +38,20 @@ class Artifact:
         )
 
     def save(self, folder: Path) -> Path:
-        """Write the artifact below `folder`, whole or not at all; return its own folder."""
-        target = folder / self.version.removeprefix("sha256:")
-        if target.exists():
-            return target
-        partial = folder / f".{target.name}.{os.getpid()}"
-        partial.mkdir(parents=True, exist_ok=True)
-        for name, data in {**self.files, "index.json": self._index()}.items():
+        """Write the artifact below `folder`, whole or not at all; return its own folder.
+
+        What is there already is compared byte for byte, and each file that differs is replaced at once: a damaged model
+        is mended by making it again, also under a server that reads it.
+        """
+        content = {**self.files, "index.json": self._index()}
+        for name in content:
             if not _NAME.fullmatch(name):
                 raise ArtifactDamaged(f"'{name}' is no file name for an artifact: use a-z, 0-9, '_', '.', '-'")
-            _write_durably(partial / name, data)
-        os.replace(partial, target)
-        _sync_folder(target)
-        _sync_folder(folder)
+        target = folder / self.version.removeprefix("sha256:")
+        if not target.exists():
+            _write_new(target, content)
+        elif damaged := {name: data for name, data in content.items() if not _holds(target / name, data)}:
+            _mend(target, damaged)
         return target
 
     @classmethod
@@ -73,6 +74,33 @@ class Artifact:
             if digest(data) != content["files"][name]:
                 raise ArtifactDamaged(f"model {version}: {name} was changed on disk; restore it or train again")
         return cls(manifest=content["manifest"], files=files)
+
+
+def _write_new(target: Path, content: Mapping[str, bytes]) -> None:
+    """Write the files into a folder of another name, and give it its own when all of them are durable."""
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    partial.mkdir(parents=True, exist_ok=True)
+    for name, data in content.items():
+        _write_durably(partial / name, data)
+    os.replace(partial, target)
+    _sync_folder(target)
+    _sync_folder(target.parent)
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        return path.read_bytes() == data
+    except OSError:
+        return False  # missing or unreadable: written again, which says what is wrong if that fails too
+
+
+def _mend(target: Path, damaged: Mapping[str, bytes]) -> None:
+    """Replace files one by one: whoever reads meanwhile finds the damaged bytes or the right ones, never a part."""
+    for name, data in damaged.items():
+        partial = target / f".{name}.{os.getpid()}"
+        _write_durably(partial, data)
+        os.replace(partial, target / name)
+    _sync_folder(target)
 
 
 def _write_durably(path: Path, data: bytes) -> None:

@@ -30,7 +30,10 @@ class Metric(msgspec.Struct, frozen=True):
 
 
 class Split(msgspec.Struct, frozen=True):
-    """One part of the data in time, half-open [start, end) in log-clock milliseconds, `positives` of `rows` labels."""
+    """One part of the data in time, half-open [start, end) in log-clock milliseconds, `positives` of `rows` labels.
+
+    For a ranking, which has no label, rows are people and `positives` what was to be found for all of them.
+    """
 
     name: str
     start: int
@@ -139,6 +142,7 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     importances: tuple[Importance, ...] = ()
     curves: tuple[Curve, ...] = ()
     bars: tuple[Bars, ...] = ()
+    chosen_by: tuple[Bars, ...] = ()
     warnings: tuple[Caution, ...] = ()
     notes: tuple[str, ...] = ()
     simulated: bool = False

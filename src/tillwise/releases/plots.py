@@ -18,7 +18,7 @@ _LABELS: Final = {
     "precision_recall": ("recall", "precision"),
 }
 _HALF: Final = (470, 330)
-_WIDE: Final = 960
+_WIDE: Final = 760
 
 
 def curve_plot(curves: Sequence[Curve], title: str) -> str:
@@ -46,9 +46,12 @@ def curve_plot(curves: Sequence[Curve], title: str) -> str:
 
 
 def bar_plot(bars: Bars) -> str:
-    """Return grouped bars with their intervals: groups along the axis, one colour per label."""
+    """Return bars with their intervals: grouped along the axis, one colour per label; lying where there is one label
+    and more groups than could be written side by side."""
     groups = list(dict.fromkeys(bar.group for bar in bars.bars))
     labels = list(dict.fromkeys(bar.label for bar in bars.bars))
+    if len(labels) == 1 and len(groups) > 5:
+        return _lying_plot(groups, [bar.value for bar in bars.bars], bars.unit, bars.title)
     width = 0.8 / max(len(labels), 1)
     most = max((bar.value if bar.high is None else bar.high for bar in bars.bars), default=1.0) or 1.0
     frame = Frame(*_HALF, x=(-0.5, len(groups) - 0.5), y=(0.0, 1.05 * most))
@@ -70,28 +73,35 @@ def importance_plot(importances: Sequence[Importance], most: int = 20) -> str:
     """Return horizontal bars of the strongest columns, in per cent of all movement."""
     strongest = sorted(importances, key=lambda one: (-one.share, one.column))[:most]
     shown = [one for one in strongest if one.share > 0] or strongest[:1]
-    names = [_shortened(one.meaning or one.column) for one in shown]
-    left = int(20 + CHAR * max((len(name) for name in names), default=10))
-    top = 105.0 * max((one.share for one in shown), default=1.0) or 1.0
+    names = [one.meaning or one.column for one in shown]
+    shares = [100 * one.share for one in shown]
+    return _lying_plot(names, shares, "share of all movement of the score, %", "What moves the score")
+
+
+def _lying_plot(names: Sequence[str], values: Sequence[float], unit: str, title: str) -> str:
+    """Return horizontal bars from the top down, each with its name at the left."""
+    shown = [_shortened(name) for name in names]
+    left = int(20 + CHAR * max((len(name) for name in shown), default=10))
+    top = 1.05 * max(values, default=1.0) or 1.0
     frame = Frame(_WIDE, 60 + 24 * len(shown), x=(0.0, top), y=(-0.5, len(shown) - 0.5), left=left)
-    frame.x_axis(ticks(0.0, top), "share of all movement of the score, %")
+    frame.x_axis(ticks(0.0, top), unit)
     places = [float(len(shown) - 1 - place) for place in range(len(shown))]
-    frame.y_axis(list(zip(places, names, strict=True)), grid=False)
-    for at, one in zip(places, shown, strict=True):
-        frame.bar((0.0, 100 * one.share), (at - 0.35, at + 0.35), _SERIES[0])
-    return frame.svg("What moves the score")
+    frame.y_axis(list(zip(places, shown, strict=True)), grid=False)
+    for at, value in zip(places, values, strict=True):
+        frame.bar((0.0, value), (at - 0.35, at + 0.35), _SERIES[0])
+    return frame.svg(title)
 
 
 def timeline_plot(splits: Sequence[Split]) -> str:
     """Return the data window: which days taught, which chose, which judged."""
     first, last = min(split.start for split in splits), max(split.end for split in splits)
     edge = 0.01 * (last - first)
-    frame = Frame(
-        _WIDE, 46 + 30 * len(splits), x=(first - edge, last + edge), y=(-0.5, len(splits) - 0.5), left=92, bottom=28
-    )
     marks = sorted({split.start for split in splits} | {split.end for split in splits})
-    far_apart = [mark for i, mark in enumerate(marks) if i == 0 or mark - marks[i - 1] > 0.08 * (last - first)]
-    frame.x_axis([(float(mark), day_of(mark)) for mark in far_apart])
+    days = {day_of(mark): float(mark) for mark in reversed(marks)}  # periods that meet share a day
+    frame = Frame(
+        _WIDE, 80 + 30 * len(splits), x=(first - edge, last + edge), y=(-0.5, len(splits) - 0.5), left=82, bottom=62
+    )
+    frame.x_axis([(mark, day) for day, mark in sorted(days.items())], lines=4)
     rows = [float(len(splits) - 1 - place) for place in range(len(splits))]
     frame.y_axis([(at, split.name) for at, split in zip(rows, splits, strict=True)], grid=False)
     for place, (at, split) in enumerate(zip(rows, splits, strict=True)):

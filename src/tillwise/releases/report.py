@@ -54,6 +54,10 @@ def report(card: ModelCard, choice: Choice | None = None) -> str:
         names=_metric_names(contenders),
         best=_best(contenders),
         figures=[_Figure(title, text, Markup(svg)) for title, text, svg in _figures(card)],  # noqa: S704 - our own SVG
+        chosen_by=[
+            _Figure(bars.title, "One bar per candidate; the weights were chosen here.", Markup(bar_plot(bars)))  # noqa: S704 - our own SVG
+            for bars in card.chosen_by
+        ],
         timeline=Markup(timeline_plot(card.splits)) if card.splits else None,  # noqa: S704 - our own SVG
         importances=Markup(importance_plot(card.importances)) if card.importances else None,  # noqa: S704
     )

@@ -50,14 +50,21 @@ class Frame:
         low, high = self._y
         return round(bottom - (y - low) / ((high - low) or 1.0) * (bottom - top), 2)
 
-    def x_axis(self, ticks: Sequence[tuple[float, str]], label: str = "", *, grid: bool = True) -> None:
-        """Draw the lower axis with its ticks."""
+    def x_axis(self, ticks: Sequence[tuple[float, str]], label: str = "", *, grid: bool = True, lines: int = 1) -> None:
+        """Draw the lower axis with its ticks. With `lines`, texts too near each other stand below one another.
+
+        No text reaches over the edge of the drawing.
+        """
         left, top, right, bottom = self._box
+        ends = [0.0] * lines
         for value, text in ticks:
-            at = self.px(value)
+            at, half = self.px(value), CHAR * len(text) / 2
+            middle = min(max(at, half), self._size[0] - half)
+            line = next((place for place, end in enumerate(ends) if middle - half >= end), lines - 1)
+            ends[line] = middle + half + CHAR
             if grid:
                 self._line(at, top, at, bottom, LINE, 0.5)
-            self._text(at, bottom + 16, text, "middle")
+            self._text(middle, bottom + 16 + 13 * line, text, "middle")
         self._line(left, bottom, right, bottom, LINE, 1)
         if label:
             self._text((left + right) / 2, bottom + 33, label, "middle")

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tillwise.errors import InvalidInput
-from tillwise.events.log import read_head
 from tillwise.features.feature import DAY, FeatureSet
 from tillwise.features.points import Points
 from tillwise.jobs.binary import Labelled, data_of, enough, evaluate, learned, window_of
@@ -96,15 +95,13 @@ class ChurnLearner:
         return learned(labelled, model, baselines, evaluation, window)
 
     def evaluate(self, material: Material, artifact: Artifact, start: int, end: int) -> Evaluation:
-        """Judge a model on the months of [start, end) whose horizon is over, beside baselines fitted before `start`."""
-        labelled, _ = self.table(material)
-        before = labelled.rows(labelled.at < start - self.label.horizon)
-        if not len(before.y):
-            raise InvalidInput("no month before this period has a certain label: there is no baseline to compare with")
-        design = Design("churn", self.features.columns, self.features.hash, material.seed)
-        baselines = fit_baselines(design, before, before)
-        return evaluate(labelled, artifact, baselines, primary=PRIMARY, period=(start, end), seed=material.seed,
-                        notes=(NOT_PERSONAL,))  # fmt: skip
+        """Judge a model on the months of [start, end) whose horizon is over, on the grid it was judged on at first."""
+        last = int(artifact.manifest["data"]["test"][1])
+        first = start + (last - 1 - start) % self.step
+        moments = range(first, min(end, self._mature(material)), self.step)
+        labelled, _ = self.table(material, moments)
+        return evaluate(labelled, artifact, material.baselines, primary=PRIMARY, period=(start, end),
+                        seed=material.seed, notes=(NOT_PERSONAL,))  # fmt: skip
 
     def _split(self, at: Integers) -> TimeSplit:
         """Keep a horizon free before the test; of what lies before it, the newest moment is for choosing."""
@@ -115,6 +112,10 @@ class ChurnLearner:
             raise InvalidInput("there is only one month of mature history before the test period yet")
         return replace(split, train_end=newest, validation_start=newest)
 
+    def _mature(self, material: Material) -> int:
+        """Return the moment before which everybody's horizon is over."""
+        return self.label.mature_before(material.now)
+
     def table(self, material: Material, moments: Sequence[int] | None = None) -> tuple[Labelled, Head]:
         """Return the labelled rows at these moments of the log clock (default: a grid back from the last mature one).
 
@@ -122,7 +123,7 @@ class ChurnLearner:
         """
         material.segments.export(material.store)
         with material.store.snapshot() as snapshot:
-            head = read_head(snapshot)
+            head = material.head(snapshot)
             trainable = material.gate.trainable(snapshot, Purpose.MARKETING)
         permit = material.gate.training_permit(Purpose.MARKETING, Point.after(head, material.now))
         orders = rows_of(
@@ -131,7 +132,7 @@ class ChurnLearner:
         )  # fmt: skip
         orders = _of_people(orders, np.array(sorted(trainable), dtype=np.int64))
         if moments is None:
-            moments = grid(orders["at"], self.label.mature_before(min(material.now, head.at + 1)), self.step)
+            moments = grid(orders["at"], self._mature(material), self.step)
         people, at = at_moments(orders, moments)
         y = 1.0 - bought_within(orders, people, at, self.label.horizon)
         points = Points.build(

@@ -9,8 +9,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tillwise.errors import InvalidInput
-from tillwise.events.log import read_head
 from tillwise.features.feature import DAY, HOUR, FeatureSet
 from tillwise.features.points import Points
 from tillwise.jobs.binary import Labelled, data_of, enough, evaluate, learned, window_of
@@ -95,14 +93,13 @@ class FraudLearner:
         return learned(labelled, model, baselines, evaluation, window)
 
     def evaluate(self, material: Material, artifact: Artifact, start: int, end: int) -> Evaluation:
-        """Judge a model on orders of [start, end) whose labels are certain, beside the rules fitted before `start`."""
+        """Judge a model on orders of [start, end) whose labels are certain."""
         labelled, _, notes = self._labelled(material)
-        before = labelled.rows(labelled.at < start)
-        if not len(before.y):
-            raise InvalidInput("no order before this period has a certain label: there is no baseline to compare with")
-        design = Design("fraud", labelled.columns, self.features.hash, material.seed)
-        rules = {"rules only": fit_ranked_column(design, before, "rule_points", rising=True)}
-        return self._evaluation(labelled, labelled.at < start, (start, end), artifact, rules, material.seed, notes)
+        first, last = artifact.manifest["data"]["train"]
+        learnt = (labelled.at >= first) & (labelled.at < last)
+        return self._evaluation(
+            labelled, learnt, (start, end), artifact, material.baselines, material.seed, notes
+        )  # fmt: skip
 
     def _evaluation(
         self, labelled: Labelled, before: NDArray[np.bool_], period: tuple[int, int], model: Artifact,
@@ -114,9 +111,9 @@ class FraudLearner:
     def _labelled(self, material: Material) -> tuple[Labelled, Head, tuple[str, ...]]:
         material.segments.export(material.store)
         with material.store.snapshot() as snapshot:
-            head = read_head(snapshot)
+            head = material.head(snapshot)
             trainable = material.gate.trainable(snapshot, Purpose.FRAUD_PREVENTION)
-            decided = _decided(snapshot)
+            decided = _decided(snapshot, material.now)
             told = of_kinds(snapshot, self.label.kinds, before=material.now)
         permit = material.gate.training_permit(Purpose.FRAUD_PREVENTION, Point.after(head, material.now))
         attempts = rows_of(
@@ -160,11 +157,12 @@ def _one_world(attempts: Columns) -> tuple[Columns, bool]:
     return {name: column[chosen] for name, column in attempts.items()}, simulated
 
 
-def _decided(snapshot: Snapshot) -> dict[int, tuple[int, int, int, str]]:
-    """Return epoch, at, mark and action of the newest decision about each order."""
+def _decided(snapshot: Snapshot, before: int) -> dict[int, tuple[int, int, int, str]]:
+    """Return epoch, at, mark and action of the newest decision about each order, taken before the end of the log."""
     rows = snapshot.all(
         "SELECT order_ref, epoch, at, mark, action FROM receipts"
-        " WHERE use_case = 'fraud' AND order_ref IS NOT NULL AND delivered = 1 ORDER BY seq"
+        " WHERE use_case = 'fraud' AND order_ref IS NOT NULL AND delivered = 1 AND at < ? ORDER BY seq",
+        (before,),
     )
     return {row[0]: (row[1], row[2], row[3], row[4]) for row in rows}
 

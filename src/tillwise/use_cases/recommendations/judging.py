@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from tillwise.jobs.learning import Evaluation, Result, mean_of
 from tillwise.models.bootstrap import intervals
+from tillwise.models.ranking.blend import BlendModel
 from tillwise.models.ranking.choosing import Slice, both_lists_of
 from tillwise.models.ranking.components import Components
 from tillwise.models.ranking.history import Decay
 from tillwise.models.ranking.metrics import Lists, Values, coverage_at, ndcg_at, recall_at
 from tillwise.models.ranking.parts import Kind, PartSpec
-from tillwise.releases.card import Metric
+from tillwise.releases.card import Bar, Bars, Metric
 
 NOT_PERSONAL: Final = (Kind.POPULAR,)
 """Parts that know nothing of a person: what people get without permission, measured like any model."""
@@ -28,6 +29,21 @@ _DECLARED: Final = (
     ("implicit ALS", PartSpec("als", Kind.FACTORS, 1.0)),
     ("EASE", PartSpec("ease", Kind.NEIGHBOURS, 1.0)),
 )
+
+
+_SEGMENTS: Final = (
+    (f"recall@{K}", "all items"),
+    (f"recall@{K}, repeat items", "had before"),
+    (f"recall@{K}, new items", "new to them"),
+    (f"recall@{K}, head items", "best sellers"),
+    (f"recall@{K}, tail items", "the rest"),
+)
+"""Metrics drawn as bars, each with what the group is called; best sellers are a tenth of the shop's items."""
+_WORDS: Final = {
+    "own": "what the person bought before", "als": "similar tastes (ALS)", "ease": "goes together (EASE)",
+    "knn": "bought together (item-kNN)", "rp3": "bought by the same people (RP3β)", "next": "bought next",
+    "content": "same category or brand",
+}  # fmt: skip
 
 
 def baselines_of(components: Components) -> tuple[tuple[str, PartSpec], ...]:
@@ -47,21 +63,47 @@ def plain(components: Components) -> Components:
 
 
 def judge(
-    components: Components,
-    parts: Sequence[PartSpec],
+    contenders: Sequence[tuple[str, BlendModel]],
     people: NDArray[np.int64],
     test: Slice,
     period: tuple[int, int],
     seed: int,
 ) -> Evaluation:
-    """Judge a blend and its baselines on the same people (ascending, one test row each); `period` is what it covers."""
-    contenders = [("blend", components, tuple(parts))]
-    contenders += [(name, plain(components), (part,)) for name, part in baselines_of(components)]
-    results = [_result(name, own, contender, test, people, seed) for name, own, contender in contenders]
+    """Judge models as they were saved, the blend first, on the same people (ascending, one test row each).
+
+    `period` is what the test rows cover.
+    """
+    results = [_result(name, model.components, model.parts, test, people, seed) for name, model in contenders]
     return Evaluation(
         start=period[0], end=period[1], primary=PRIMARY, subjects=people, model=results[0],
-        baselines=tuple(results[1:]),
+        baselines=tuple(results[1:]), bars=(by_segment(results),), wanted=sum(map(len, test.wanted)),
     )  # fmt: skip
+
+
+def by_segment(results: Sequence[Result]) -> Bars:
+    """Return recall as bars: one group per kind of item, one bar per contender."""
+    bars = [
+        Bar(group, result.name, metric.value, metric.low, metric.high)
+        for name, group in _SEGMENTS
+        for result in results
+        for metric in result.metrics
+        if metric.name == name
+    ]
+    return Bars("How much of what people bought is found", f"Recall@{K}", tuple(bars))
+
+
+def alone(parts: Sequence[PartSpec], found: Mapping[str, float]) -> Bars:
+    """Return what each part reached alone on the validation period, and the blend of them."""
+    words = {part.name: said(part) for part in parts}
+    bars = tuple(Bar(words.get(name, f"the {name}"), PRIMARY, value) for name, value in found.items())
+    return Bars("What each part finds alone, on the validation period", f"NDCG@{K}", bars)
+
+
+def said(part: PartSpec) -> str:
+    """Return what a part goes by, in plain words."""
+    if part.kind is Kind.POPULAR:
+        return f"popularity of the last {part.window} days"
+    return _WORDS.get(part.name, part.name)
 
 
 def _result(

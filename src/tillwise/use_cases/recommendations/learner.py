@@ -26,7 +26,7 @@ from tillwise.models.ranking.history import Decay
 from tillwise.models.ranking.item_weights import as_matrix
 from tillwise.models.ranking.knn import KnnSettings
 from tillwise.models.ranking.parts import Kind, PartSpec
-from tillwise.use_cases.recommendations.judging import K, baselines_of, judge, plain
+from tillwise.use_cases.recommendations.judging import K, alone, baselines_of, judge, plain, said
 from tillwise.use_cases.recommendations.material import head_of, read_behaviour
 from tillwise.use_cases.recommendations.policy import RecommendationPolicy
 from tillwise.use_cases.recommendations.steps import FEATURES
@@ -83,22 +83,28 @@ class RecommendationLearner:
         people, test = log.people(split.test, split.end)
         window = log.window(split, validation, test)
         artifacts = self._artifacts(final, parts, window, material)
-        evaluation = judge(final, parts, people, test, (split.test, split.end), material.seed)
-        notes = tuple(f"NDCG@{K} on the validation period, {name} alone: {value:.4f}" for name, value in found.items())
+        evaluation = judge(
+            [(name, BlendModel.load(each)) for name, each in artifacts], people, test, (split.test, split.end),
+            material.seed,
+        )  # fmt: skip
+        model, *baselines = [artifact for _, artifact in artifacts]
         return Learned(
-            model=artifacts[0], baselines=artifacts[1:], evaluation=replace(evaluation, notes=notes), window=window,
-            importances={part.name: part.weight for part in parts},
+            model=model, baselines=tuple(baselines), evaluation=evaluation, window=window,
+            importances={part.name: part.weight for part in parts}, meanings={part.name: said(part) for part in parts},
+            chosen_by=(alone(parts, found),),
         )  # fmt: skip
 
     def evaluate(self, material: Material, artifact: Artifact, start: int, end: int) -> Evaluation:
         """Judge an artifact on purchases in [start, end); raises InvalidInput when nobody known bought anything."""
         log = _Log.read(material)
-        model = BlendModel.load(artifact)
-        components = aligned(model.components, log.items)
         people, test = log.people(start, end)
         if not len(people):
             raise InvalidInput("nobody with a history bought anything in this period: choose a longer one")
-        return judge(components, model.parts, people, test, (start, end), material.seed)
+        contenders = [
+            (name, over(BlendModel.load(each), log.items))
+            for name, each in (("blend", artifact), *material.baselines.items())
+        ]
+        return judge(contenders, people, test, (start, end), material.seed)
 
     def _split(self, log: _Log) -> Split:
         at = log.behaviour.at[log.behaviour.item >= 0]
@@ -114,17 +120,18 @@ class RecommendationLearner:
 
     def _artifacts(
         self, components: Components, parts: Sequence[PartSpec], window: DataWindow, material: Material
-    ) -> tuple[Artifact, ...]:
+    ) -> list[tuple[str, Artifact]]:
+        """Return the blend first, then the baselines, each with its name."""
         manifest = {
             "format": 1, "use_case": "recommendations", "features": FEATURES.hash, "columns": [],
             "seed": material.seed, "params": self.settings.describe(),
             "data": {"train": list(window.train), "head": window.head, "epoch": window.epoch},
         }  # fmt: skip
         contenders = [
-            (components, tuple(parts)),
-            *((plain(components), (part,)) for _, part in baselines_of(components)),
+            ("blend", components, tuple(parts)),
+            *((name, plain(components), (part,)) for name, part in baselines_of(components)),
         ]
-        return tuple(BlendModel(needed(own, each), each).artifact(manifest) for own, each in contenders)
+        return [(name, BlendModel(needed(own, each), each).artifact(manifest)) for name, own, each in contenders]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -197,6 +204,12 @@ def needed(components: Components, parts: Sequence[PartSpec]) -> Components:
         weights={name: matrix for name, matrix in components.weights.items() if name in used},
         fold=components.fold if any(part.weight and part.kind is Kind.FACTORS for part in parts) else None,
     )
+
+
+def over(model: BlendModel, items: ItemSnapshot) -> BlendModel:
+    """Return the model over the items of a snapshot."""
+    same = np.array_equal(model.components.codes, items.codes)
+    return model if same else BlendModel(aligned(model.components, items), model.parts)
 
 
 def aligned(components: Components, items: ItemSnapshot) -> Components:

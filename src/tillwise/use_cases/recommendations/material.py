@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from tillwise.events.log import read_head
 from tillwise.features.snapshots import ItemSnapshot
 from tillwise.jobs.learning import Material
 from tillwise.models.ranking.behaviour import Behaviour
@@ -25,9 +24,9 @@ _SQL: Final = f"""SELECT subject, at, seq, line, type, item FROM by_subject
 
 
 def head_of(material: Material) -> Head:
-    """Return the end of the log."""
+    """Return the end of the log for learning."""
     with material.store.snapshot() as snapshot:
-        return read_head(snapshot)
+        return material.head(snapshot)
 
 
 def read_behaviour(material: Material, items: ItemSnapshot, until: int) -> Behaviour:
