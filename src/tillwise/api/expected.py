@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from msgspec import inspect
+
+MOST_CHOICES: Final = 20
+"""A longer list is no help in an error; what it stands for is."""
 
 
 def expected_at(declared: Any, path: str) -> str:
@@ -51,5 +54,5 @@ def _said(kind: inspect.Type) -> Iterator[str]:
         if described := (kind.extra_json_schema or {}).get("description"):
             yield str(described)
         yield from _said(kind.type)
-    elif isinstance(kind, inspect.LiteralType):
+    elif isinstance(kind, inspect.LiteralType) and len(kind.values) <= MOST_CHOICES:
         yield f"one of {', '.join(str(value) for value in kind.values)}"
