@@ -16,6 +16,7 @@ from toy_shop import ToyShop, build_toy
 from tillwise.settings import ConsentSettings
 
 CONSENT = ConsentSettings({"Email": "marketing", "Ads": ("share",)}, notice="terms-2026", evidence="cmp of the shop")
+HERE = {"country": "DE"}
 _ids = itertools.count()
 
 
@@ -30,7 +31,8 @@ def shop(tmp_path: Path) -> Any:
 def track(client: Client, who: dict[str, str], role: str = "server", **preferences: Any) -> None:
     message = {
         "type": "track", "event": "Product Viewed", "messageId": f"m-{next(_ids)}", **who,
-        "properties": {"product_id": "p-1"}, "context": {"consent": {"categoryPreferences": preferences}},
+        "properties": {"product_id": "p-1"},
+        "context": {"consent": {"categoryPreferences": preferences}, "location": HERE},
     }  # fmt: skip
     assert client.post("/v1/track", role=role, json=message).json() == {"success": True}
 
@@ -52,6 +54,16 @@ def test_a_no_acts_on_the_next_decision_whoever_sends_it(client: Client) -> None
     assert causes(client, subject="u-1") == []
 
 
+def test_a_yes_counts_where_it_was_said(client: Client) -> None:
+    """Said in the United States, or nobody says where (then at the shop's own place, also there): no yes in Germany."""
+    message = {"type": "track", "event": "Product Viewed", "properties": {"product_id": "p-1"}}
+    consent = {"consent": {"categoryPreferences": {"Email": True}}}
+    for who, more in (("u-8", {"location": {"country": "US"}}), ("u-9", {})):
+        body = {**message, "userId": who, "messageId": f"m-{next(_ids)}", "context": {**consent, **more}}
+        assert client.post("/v1/track", role="server", json=body).json() == {"success": True}
+        assert causes(client, subject=who) == ["consent_missing"]
+
+
 def test_a_browser_speaks_for_its_visitor_only(client: Client) -> None:
     """The browser key is public: it cannot say yes for a customer, nor carry a visitor's yes over."""
     track(client, {"userId": "u-2", "anonymousId": "a-2"}, "browser", Email=True)
@@ -66,7 +78,7 @@ def test_the_newest_of_a_batch_counts_and_what_cannot_be_read_blocks_nothing(cli
         return {
             "type": "track", "event": "Product Viewed", "userId": "u-3", "messageId": f"m-{next(_ids)}",
             "timestamp": when, "properties": {"product_id": "p-1"},
-            "context": {"consent": {"categoryPreferences": preferences}},
+            "context": {"consent": {"categoryPreferences": preferences}, "location": HERE},
         }  # fmt: skip
 
     batch = [

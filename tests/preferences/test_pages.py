@@ -36,6 +36,17 @@ def said(shop: ToyShop) -> list[dict[str, Any]]:
         return [] if person is None else ledger.history(snapshot, person)
 
 
+def agree(shop: ToyShop) -> None:
+    """Let Anna, who lives where people are asked first, say yes to recommendations."""
+    shop.store.commit(
+        lambda t: ledger.record(
+            t,
+            ledger.Consent(pseudonym_for(t, SECRETS, ANNA), Purpose.RECOMMEND, ledger.State.GIVEN, place="DE"),
+            shop.clock.now(),
+        )
+    ).result()
+
+
 def known(shop: ToyShop) -> list[Any]:
     """Return what the next recommendation would know of Anna."""
     with shop.store.snapshot() as snapshot:
@@ -148,6 +159,7 @@ def test_the_signal_of_a_browser_is_shown_honestly(client: Client, country: str,
 
 def test_the_next_decision_does_not_know_what_was_removed(client: Client, shop: ToyShop) -> None:
     """One entry, then an interest with the purchase that held it; payments stay; each is a request with a receipt."""
+    agree(shop)
     anna = visit(client)
     assert len(known(shop)) == 4
     page = anna.get("/preferences/history").text
@@ -223,6 +235,7 @@ def test_whoever_was_erased_is_not_brought_back_by_looking(client: Client, shop:
 
 def test_keeping_everything_deletes_nothing(client: Client, shop: ToyShop) -> None:
     """The other button of the last question."""
+    agree(shop)
     visit(client).post("/preferences/erase", {"say": "no"})
     assert len(known(shop)) == 4
 
@@ -321,6 +334,7 @@ def test_a_page_does_not_wait_for_copies_in_files(client: Client, shop: ToyShop,
     """The answer comes when the rows are gone, says that it is under way, and the request ends by itself."""
     slow = SlowFiles()
     shop.rights._erasure._files = (slow,)
+    agree(shop)
     anna = visit(client)
     page = anna.post(path, {"category": "tea", "say": "yes"})
 

@@ -29,12 +29,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Spoke:
-    """Somebody's choice on a message, and when (log clock)."""
+    """Somebody's choice on a message, and when (log clock). `place` is where a yes was said, as far as it is told."""
 
     user_id: str
     anonymous: bool
     chosen: Chosen
     at: int
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ class TrackedConsent:
             ledger.know_age(transaction, person, each.years, shop.clock.now(), source="identify")
         for spoke in spoken:
             person = pseudonym_for(transaction, shop.secrets, spoke.user_id, anonymous=spoke.anonymous)
-            origin = Origin("segment", said.notice, said.evidence, at=spoke.at)
+            origin = Origin("segment", said.notice, said.evidence, place=spoke.place, at=spoke.at)
             take_over(transaction, person, spoke.chosen, origin, shop.clock.now())
 
     def _on(self, message: Any, read: Intake, received: int, *, trusted: bool) -> list[Spoke]:
@@ -103,19 +104,26 @@ class TrackedConsent:
         except InvalidInput as error:
             _log.warning("context.consent was left out: %s", error)
             return []
+        place = ""
         if isinstance(read, Event):
+            place = str(read.body.get("country") or "")
             user_id, anonymous_id, at = read.user_id, read.anonymous_id, min(read.ts, received)
         else:
             user_id, anonymous_id, at = _id(message, "userId"), _id(message, "anonymousId"), received
         noes = replace(chosen, purposes=_noes(chosen.purposes))
         said = []
         if user_id is not None:
-            said.append(Spoke(user_id, anonymous=False, chosen=chosen if trusted else noes, at=at))
+            said.append(_spoke(user_id, chosen if trusted else noes, at, place, anonymous=False))
         if anonymous_id is not None:
             # A yes is never carried over from a customer to their device; a no holds for both.
             own = noes if trusted and user_id is not None else chosen
-            said.append(Spoke(anonymous_id, anonymous=True, chosen=own, at=at))
+            said.append(_spoke(anonymous_id, own, at, place, anonymous=True))
         return said
+
+
+def _spoke(user_id: str, chosen: Chosen, at: int, place: str, *, anonymous: bool) -> Spoke:
+    """Return a choice; a no holds everywhere, and moves nobody."""
+    return Spoke(user_id, anonymous, chosen, at, place if any(chosen.purposes.values()) else "")
 
 
 def _noes(purposes: Mapping[Purpose, bool]) -> dict[Purpose, bool]:
