@@ -235,3 +235,10 @@ def test_half_a_character_is_named(client: Client) -> None:
     answer = client.post("/predict/fraud", role="decide", content=b'{"subject": "\\ud800"}')
     assert answer.status_code == 400
     assert "half of a character" in answer.json()["detail"]
+
+
+def test_an_answer_about_simulated_people_says_so(client: Client) -> None:
+    """Wherever it is shown, what is invented is labelled."""
+    body = {**FRAUD, "simulated": True, "request_id": "sim-1"}
+    assert client.post("/predict/fraud", role="decide", json=body).json()["disclosures"] == ["simulated"]
+    assert client.post("/predict/fraud", role="decide", json=FRAUD).json()["disclosures"] == []

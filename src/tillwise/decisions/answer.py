@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import Final
 
 import msgspec
 
@@ -12,6 +13,9 @@ from tillwise.decisions.decision import Decision, Degraded, ListedItem, Reason
 from tillwise.decisions.receipt import Receipt
 from tillwise.privacy.permit import Withheld
 from tillwise.vocabulary.canonical import Json
+
+SIMULATED: Final = "simulated"
+"""Stands among the disclosures of an answer about simulated people."""
 
 
 class ModelShown(msgspec.Struct, frozen=True):
@@ -108,7 +112,7 @@ def _envelope(receipt: Receipt, *, recorded: bool) -> Envelope:
         policy=PolicyShown(receipt.policy, decision.rules),
         experiment=receipt.experiment,
         permit=PermitShown(permit.place, permit.purpose, permit.basis, permit.withheld),
-        disclosures=decision.disclosures,
+        disclosures=(*decision.disclosures, SIMULATED) if receipt.simulated else decision.disclosures,
         degraded=decision.degraded,
         supersedes=receipt.supersedes,
         latency_ms=receipt.latency.total / 1000,
