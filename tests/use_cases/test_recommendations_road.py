@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from recommendations_shop import END, LEARNER, Shop, open_shop
+from recommendations_shop import END, LEARNER, SECRETS, Shop, open_shop
 
 from tillwise.decisions.decision import Degraded, Explain
 from tillwise.decisions.receipt import decision_bytes
 from tillwise.errors import InvalidInput
-from tillwise.events.catalog import set_price, set_stock
+from tillwise.events.catalog import remember_texts, set_price, set_stock
+from tillwise.events.event import Event
+from tillwise.events.ingest import read_message
+from tillwise.events.log import read_head
+from tillwise.events.record import record
 from tillwise.features.feature import DAY
 from tillwise.features.row import FeatureRow
 from tillwise.jobs.learning import Learned
@@ -23,6 +27,7 @@ from tillwise.use_cases.recommendations import USE_CASE, RecommendationPolicy, r
 from tillwise.vocabulary.codes import code_of
 from tillwise.vocabulary.position import Point
 from tillwise.vocabulary.purpose import Purpose
+from tillwise.vocabulary.store import Transaction
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +86,30 @@ def test_a_stored_model_is_judged_like_the_fresh_one(shop: Shop, learned: Learne
     assert list(dict.fromkeys(bar.group for bar in evaluation.bars[0].bars)) == kinds
     with pytest.raises(InvalidInput, match="nobody"):
         LEARNER.evaluate(shop.material(), learned.model, END + DAY, END + 2 * DAY)
+
+
+def test_what_sells_without_being_in_the_catalogue_is_no_obstacle(tmp_path: Path) -> None:
+    """An item nobody listed is there while it sells: the moments of learning know different ones."""
+    order = {"order_id": "o-x", "currency": "EUR", "products": [{"product_id": "unlisted", "quantity": 1, "price": 10}]}
+    sold = read_message(
+        {"type": "track", "event": "Order Completed", "userId": "u-1", "properties": order}, received=END
+    )
+    assert isinstance(sold, Event), sold
+
+    def work(transaction: Transaction) -> None:
+        seq = read_head(transaction).seq + 1
+        record(transaction, SECRETS, [sold], first_seq=seq, at=END - 3 * DAY, epoch=0)
+        remember_texts(transaction, ["unlisted"])
+        transaction.run("UPDATE head SET seq = ?", (seq,))
+
+    with open_shop(tmp_path) as shop:
+        shop.store.commit(work).result()
+        learned = LEARNER.learn(shop.material())
+        saved = dict(zip([each.name for each in learned.evaluation.baselines], learned.baselines, strict=True))
+        start, end = learned.window.test
+        again = LEARNER.evaluate(shop.material(baselines=saved), learned.model, start, end)
+    assert code_of("unlisted") in BlendModel.load(learned.model).components.codes
+    assert again.model.metrics == learned.evaluation.model.metrics
 
 
 def test_every_baseline_can_answer(shop: Shop, learned: Learned) -> None:

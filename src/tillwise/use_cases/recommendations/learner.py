@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tillwise.errors import InvalidInput
 from tillwise.features.feature import DAY
-from tillwise.features.snapshots import ItemSnapshot, boundary, build
+from tillwise.features.snapshots import UNKNOWN, ItemSnapshot, boundary, build
 from tillwise.jobs.learning import DataWindow, Evaluation, Learned, Material
 from tillwise.models.artifact import Artifact
 from tillwise.models.ranking.als import AlsSettings
@@ -156,7 +156,7 @@ class _Log:
     def snapshot(self, moment: int) -> ItemSnapshot:
         """Return the items as they were at the boundary before `moment`, the same ones in the same order."""
         with self.material.store.snapshot() as snapshot:
-            return build(snapshot, boundary(moment), self.epoch, past=True)
+            return then(self.items, build(snapshot, boundary(moment), self.epoch, past=True))
 
     def people(self, moment: int, end: int) -> tuple[NDArray[np.int64], Slice]:
         """Return who bought in [moment, end) and had a history before, what they knew of, and what they bought."""
@@ -181,6 +181,21 @@ class _Log:
             head=self.head, epoch=self.epoch,
             positives=(fitted, sum(map(len, validation.wanted)), sum(map(len, test.wanted))),
         )  # fmt: skip
+
+
+def then(items: ItemSnapshot, past: ItemSnapshot) -> ItemSnapshot:
+    """Return `items` with the counts, prices and stock of a past moment.
+
+    The two may list different ones: what no catalogue names is an item only while it sells.
+    """
+    place = np.searchsorted(past.codes, items.codes)
+    known = np.isin(items.codes, past.codes)
+    numbers = {"bought": 0, "viewed": 0, "price": UNKNOWN, "stock": UNKNOWN}
+    found = {}
+    for name, missing in numbers.items():
+        found[name] = np.full_like(getattr(items, name), missing)
+        found[name][known] = getattr(past, name)[place[known]]
+    return replace(items, boundary=past.boundary, epoch=past.epoch, **found)
 
 
 def attributes(items: ItemSnapshot) -> sp.csr_matrix:
