@@ -16,6 +16,7 @@ from tillwise.errors import ConfigurationError
 
 SECRETS_FILE = "secrets.toml"
 SETTINGS_FILE = "tillwise.toml"
+SHOP_FILE = "shop.py"
 
 
 class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -234,7 +234,8 @@ def test_half_a_character_is_named(client: Client) -> None:
     """A lone surrogate is no text: the caller hears what is wrong, not that something was cut."""
     answer = client.post("/predict/fraud", role="decide", content=b'{"subject": "\\ud800"}')
     assert answer.status_code == 400
-    assert "half of a character" in answer.json()["detail"]
+    assert "half a character" in answer.json()["detail"]
+    assert answer.json()["field"] == "subject"
 
 
 def test_an_answer_about_simulated_people_says_so(client: Client) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from tillwise.api.problem import Refusal, invalid_value
+from tillwise.events.broken import broken
 
 T = TypeVar("T")
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -102,14 +103,9 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         return _decode_whole(decoder, body, error)
-    except msgspec.DecodeError as error:
-        lone = b"\\ud" in body.lower() and "truncated" in str(error)  # half a character is cut short as well
-        what = "it holds half of a character (a lone \\ud… escape)" if lone else str(error)
-        raise Refusal(400, f"the body is not valid JSON: {what}") from None
-    except RecursionError:
-        raise Refusal(400, "the body is nested too deeply") from None
-    except UnicodeDecodeError:
-        raise Refusal(400, "the body is not valid UTF-8") from None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        found = broken(body, error)
+        raise Refusal(400, str(found), found.field) from None
 
 
 def _decode_whole(decoder: msgspec.json.Decoder[T], body: bytes, first: msgspec.ValidationError) -> T:

@@ -20,7 +20,7 @@ from tillwise.audit.log import ACTS, enter_act, entry_of
 from tillwise.errors import TillwiseError
 from tillwise.rights.compared import OLDER, older
 from tillwise.rights.entered import SOURCES
-from tillwise.settings import SECRETS_FILE, Secrets, ShopFolder
+from tillwise.settings import SECRETS_FILE, SHOP_FILE, Secrets, ShopFolder
 from tillwise.vocabulary.canonical import Json
 from tillwise.vocabulary.clock import wall_now
 from tillwise.vocabulary.store import Snapshot, Store, Transaction
@@ -135,7 +135,7 @@ def enter_older(store: Store) -> None:
 
 
 def _declared(folder: ShopFolder) -> dict[str, str]:
-    files = [*folder.path.glob("*.toml"), *folder.path.glob("shop.py")]
+    files = [*folder.path.glob("*.toml"), *folder.path.glob(SHOP_FILE)]
     return {
         file.name: f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
         for file in sorted(files)

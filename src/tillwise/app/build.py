@@ -149,14 +149,13 @@ def build_app(path: Path) -> App:
     store = _open(folder)
     tile_writer = TileWriter(use_case.features for use_case in use_cases.values())
     store.commit(tile_writer.rebuild).result()
-    rules = load_rules(preset=settings.privacy.preset, own=read_own_rules(path))
-    gate = Gate(default_place=settings.shop.place, rules=rules)
-    store.commit(lambda transaction: keep_revision(transaction, gate.rules, wall_now())).result()
+    gate = _gate(path, settings, store)
     releases = Releases(store, clock=clock)
     outbound = make_outbound(path, settings, secrets, clock, store, gate, use_cases)
+    rows = row_holders(tile_writer, secrets)
     described = Described(
-        settings, store, use_cases, releases, gate, frozenset(learners), outbound.book,
-        tables_of(row_holders(tile_writer, secrets)), STAYS, retention, path,
+        settings, store, use_cases, releases, gate, frozenset(learners), outbound.book, tables_of(rows), STAYS,
+        retention, path,
     )  # fmt: skip
     notices = NoticeDesk(described)
     notices.refresh()
@@ -165,45 +164,26 @@ def build_app(path: Path) -> App:
     segments = Segments(folder.segments, retention=retention)
     written = WrittenFiles(store, secrets, folder.path)
     keeping = RetentionJob(
-        store, secrets, retention, segments, tile_writer.subtract, Nobody(row_holders(tile_writer, secrets)).let_go,
-        clock.wall, {"rights requests": old_requests, "hand-overs": old_handovers},
+        store, secrets, retention, segments, tile_writer.subtract, Nobody(rows).let_go, clock.wall,
+        {"rights requests": old_requests, "hand-overs": old_handovers},
     )  # fmt: skip
     replayer = Replayer(store, gate, models, use_cases)
     rights = Rights(
-        store, secrets, clock, replayer, lineage=Lineage(gate, releases, use_cases),
-        rows=row_holders(tile_writer, secrets), files=file_holders(segments, written),
-        notice=lambda place: _noticed(notices.current(place)),
+        store, secrets, clock, replayer, lineage=Lineage(gate, releases, use_cases), rows=rows,
+        files=file_holders(segments, written), notice=lambda place: _noticed(notices.current(place)),
     )  # fmt: skip
     enter_older(store)
     road = Road(
         store, gate, models, secrets, clock, on_receipt=(Enqueue(), ReviewObjected(use_cases), *outbound.on_receipt)
     )
     return App(
-        folder=folder,
-        settings=settings,
-        secrets=secrets,
-        clock=clock,
-        store=store,
-        log=EventLog(store, secrets, clock, on_append=(tile_writer,), admit=outbound.guard),
-        tiles=tile_writer,
-        gate=gate,
-        releases=releases,
-        models=models,
-        segments=segments,
-        shelf=shelf,
-        road=road,
-        replayer=replayer,
-        reviews=ReviewQueue(store, clock, on_outcome=outbound.on_outcome),
-        rights=rights,
-        written=written,
-        retention=retention,
-        keeping=keeping,
-        outbound=outbound,
-        described=described,
-        notices=notices,
-        use_cases=use_cases,
-        learners=learners,
-    )
+        folder=folder, settings=settings, secrets=secrets, clock=clock, store=store,
+        log=EventLog(store, secrets, clock, on_append=(tile_writer,), admit=outbound.guard), tiles=tile_writer,
+        gate=gate, releases=releases, models=models, segments=segments, shelf=shelf, road=road, replayer=replayer,
+        reviews=ReviewQueue(store, clock, on_outcome=outbound.on_outcome), rights=rights, written=written,
+        retention=retention, keeping=keeping, outbound=outbound, described=described, notices=notices,
+        use_cases=use_cases, learners=learners,
+    )  # fmt: skip
 
 
 def _open(folder: ShopFolder) -> SqliteStore:
@@ -216,6 +196,13 @@ def _open(folder: ShopFolder) -> SqliteStore:
     for upgrade in upgrades:
         store.commit(upgrade).result()
     return store
+
+
+def _gate(path: Path, settings: Settings, store: Store) -> Gate:
+    """Return the gate with the rules in force, the shop's own among them; which ones they are is kept."""
+    rules = load_rules(preset=settings.privacy.preset, own=read_own_rules(path))
+    store.commit(lambda transaction: keep_revision(transaction, rules, wall_now())).result()
+    return Gate(default_place=settings.shop.place, rules=rules)
 
 
 def _noticed(notice: Notice) -> Json:

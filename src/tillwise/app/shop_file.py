@@ -7,15 +7,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from tillwise.decisions.use_case import UseCase
 from tillwise.errors import ConfigurationError, TillwiseError
 from tillwise.features.feature import Aggregate
 from tillwise.jobs.learning import Learner
+from tillwise.settings import SHOP_FILE
 from tillwise.vocabulary.codes import code_of
-
-SHOP_FILE: Final = "shop.py"
 
 
 @dataclass(frozen=True, slots=True)

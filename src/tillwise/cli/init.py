@@ -10,7 +10,7 @@ from tillwise.access.keys import create_keys
 from tillwise.cli.main import json_option, shop_option
 from tillwise.cli.show import Show
 from tillwise.errors import ConfigurationError
-from tillwise.settings import SETTINGS_FILE, ShopFolder, create_secrets
+from tillwise.settings import SETTINGS_FILE, SHOP_FILE, ShopFolder, create_secrets
 from tillwise.stores.sqlite import SqliteStore
 
 SETTINGS = """\
@@ -71,7 +71,7 @@ def create_shop(folder: Path) -> dict[str, str]:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     create_secrets(folder)
     _write_private(folder / SETTINGS_FILE, SETTINGS.format(name=folder.resolve().name.replace('"', "")))
-    _write_private(folder / "shop.py", SHOP)
+    _write_private(folder / SHOP_FILE, SHOP)
     store = SqliteStore(ShopFolder(folder).database)
     try:
         return create_keys(store)

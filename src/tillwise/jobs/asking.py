@@ -5,13 +5,13 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from tillwise.errors import ConfigurationError, TillwiseError
 from tillwise.jobs.learning import Learner
+from tillwise.settings import SHOP_FILE
 
 T = TypeVar("T")
-SHOP_FILE: Final = "shop.py"
 
 
 def ask(learner: Learner, use_case: str, folder: Path, work: Callable[[], T], expected: type[T]) -> T:

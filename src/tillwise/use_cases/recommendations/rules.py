@@ -67,28 +67,28 @@ def blocks_of(items: ItemSnapshot, policy: RecommendationPolicy, facts: Json) ->
 def as_of_now(
     items: ItemSnapshot, policy: RecommendationPolicy, turned: Sequence[Sequence[int | None]]
 ) -> tuple[Blocks, NDArray[np.int64]]:
-    """Return the standing blocks and the prices with what has turned since the snapshot: [code, stock, active, price].
+    """Return the standing blocks and the prices with what has turned since the snapshot.
 
-    A ranking may be an hour old; what is sold out, switched off or dearer now may not be shown as it was.
+    Rows are [code, stock, active, price] in order of code, as the snapshot's items are. A ranking may be an hour old;
+    what is sold out, switched off or dearer now may not be shown as it was.
     """
     standing, known = dict(standing_blocks(items, policy)), items.places
     rows = [row for row in turned if row[0] in known]
     if not rows:
         return standing, items.price
     index = np.array([known[row[0] or 0] for row in rows], dtype=np.int64)
-    now = items.take(np.sort(index))
     stock, active, price = (
-        np.array([UNKNOWN if row[column] is None else row[column] for row in rows], dtype=np.int64)[np.argsort(index)]
+        np.array([UNKNOWN if row[column] is None else row[column] for row in rows], dtype=np.int64)
         for column in (1, 2, 3)
     )
-    fresh = _standing(replace(now, stock=stock, active=active, price=price), policy)
+    fresh = _standing(replace(items.take(index), stock=stock, active=active, price=price), policy)
     blocks = {}
     for rule in dict.fromkeys((*standing, *fresh)):
         mask = standing[rule].copy() if rule in standing else np.zeros(len(items), dtype=bool)
-        mask[np.sort(index)] = fresh.get(rule, False)
+        mask[index] = fresh.get(rule, False)
         blocks[rule] = mask
     prices = items.price.copy()
-    prices[np.sort(index)] = price
+    prices[index] = price
     return blocks, prices
 
 
